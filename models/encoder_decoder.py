@@ -1,0 +1,69 @@
+"""The encoder-decoder GAN of `scaleway/frontalization`: 128 x 128 through a 512-number code, layer for layer.
+
+The plainest network of the field and its usual starting point: no skip connections, so all
+that the output knows of the input went through 512 numbers.
+"""
+
+from itertools import pairwise
+
+from torch import Tensor, nn
+
+IMAGE_SIZE = 128  # px; the code is 1 x 1 at this size alone
+
+
+class EncoderDecoder(nn.Module):
+    """Turn a face of any pose into a frontal one. 5,591,472 parameters.
+
+    Source: SYSTEMS.md, section 1 (the published generator).
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for inner, outer in pairwise([3, 16, 32, 64, 128, 256]):
+            layers += [nn.Conv2d(inner, outer, 4, 2, 1), nn.BatchNorm2d(outer), nn.ReLU()]
+        layers += [nn.Conv2d(256, 512, 4, 2, 1), nn.MaxPool2d(2)]
+        self.encoder = nn.Sequential(*layers)
+
+        layers = [nn.ConvTranspose2d(512, 256, 4, 1, 0, bias=False), nn.BatchNorm2d(256), nn.ReLU()]
+        for inner, outer in pairwise([256, 128, 64, 32, 16]):
+            layers += [nn.ConvTranspose2d(inner, outer, 4, 2, 1, bias=False), nn.BatchNorm2d(outer), nn.ReLU()]
+        layers += [nn.ConvTranspose2d(16, 3, 4, 2, 1, bias=False), nn.Tanh()]
+        self.decoder = nn.Sequential(*layers)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(B, 3, 128, 128), (x - 128) / 128, any pose -> the same, frontal."""
+        frontal: Tensor = self.decoder(self.encoder(image))
+        return frontal
+
+
+class Discriminator(nn.Module):
+    """Tell true frontal faces from made ones.
+
+    Source: SYSTEMS.md, section 1 (the published discriminator).
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        layers: list[nn.Module] = [nn.Conv2d(3, 16, 4, 2, 1), nn.LeakyReLU(0.2)]
+        for inner, outer in pairwise([16, 32, 64, 128, 256, 512]):
+            layers += [nn.Conv2d(inner, outer, 4, 2, 1), nn.BatchNorm2d(outer), nn.LeakyReLU(0.2)]
+        layers += [nn.Conv2d(512, 1, 4, 2, 1, bias=False), nn.Sigmoid()]
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(B, 3, 128, 128) -> (B,), the probability that each image is a true one."""
+        probability: Tensor = self.layers(image)
+        return probability.flatten()
+
+
+def init_dcgan(module: nn.Module) -> None:
+    """Draw starting weights: convolutions N(0, 0.02), batch norm N(1, 0.02); for ``nn.Module.apply``.
+
+    Source: Radford et al., DCGAN, ICLR 2016, section 4.
+    """
+    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+        nn.init.normal_(module.weight, 0.0, 0.02)
+    elif isinstance(module, nn.BatchNorm2d):
+        nn.init.normal_(module.weight, 1.0, 0.02)
+        nn.init.zeros_(module.bias)

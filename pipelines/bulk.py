@@ -1,0 +1,121 @@
+"""What every bulk run shares: skip the finished, record each outcome, count them up."""
+
+import dataclasses
+import hashlib
+import json
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from pipelines.plan import Job, Plan
+from toolkit.errors import ConfigError
+from toolkit.ledger import Ledger, Outcome
+
+Work = Callable[[Sequence[Job]], Iterator[Outcome]]
+
+
+def run_bulk(plan: Plan, work: Work, settings: str, overwrite: bool) -> Iterator[Outcome]:
+    """Do a plan, one outcome per input, each in the ledger before it is handed on.
+
+    Args:
+        plan: from :func:`pipelines.plan.plan_photos`.
+        work: turns jobs into outcomes, in any order.
+        settings: digest of what shapes the outputs; inputs finished under another one are done again.
+        overwrite: do all again.
+
+    Raises:
+        ConfigError: OUT cannot be written, or another run is writing there.
+    """
+    with Ledger(plan.out) as ledger:
+        todo: list[Job] = []
+        for job in plan.jobs:
+            last = None if overwrite else ledger.last(job.input)
+            if last is None or not _is_finished(last, job, plan, settings):
+                todo.append(job)
+                continue
+            ledger.append(last.as_skipped())
+            yield last.as_skipped()
+        stems = frozenset(job.stem for job in plan.jobs)
+        for outcome in chain(plan.refused, work(todo)):
+            _remove_stale(ledger.last(outcome.input), outcome, plan.out, stems)
+            ledger.append(outcome)
+            yield outcome
+
+
+def _is_finished(last: Outcome, job: Job, plan: Plan, settings: str) -> bool:
+    """Same settings, outputs in place, input unchanged. Failures are tried again: a full disk passes."""
+    if last.status == "failed" or last.settings != settings or (job.taken and len(last.outputs) > 1):
+        return False
+    if len(last.outputs) == 1 and os.path.splitext(last.outputs[0])[0] != job.stem:
+        return False
+    if not all((plan.out / output).exists() for output in last.outputs):
+        return False
+    return _is_unchanged(last, plan.source / job.input)
+
+
+def _is_unchanged(last: Outcome, path: Path) -> bool:
+    """Size and time of change decide; only where the time alone differs (a copy, a touch) is the file hashed."""
+    try:
+        stat = path.stat()
+        if stat.st_size != last.size:
+            return False
+        return stat.st_mtime_ns == last.mtime_ns or hashlib.sha256(path.read_bytes()).hexdigest() == last.sha256
+    except OSError:  # gone or unreadable: the run itself will say so
+        return False
+
+
+def _remove_stale(last: Outcome | None, outcome: Outcome, out: Path, stems: frozenset[str]) -> None:
+    """Outputs that an earlier run made of this input and the new one did not would pass for results of today.
+
+    A name that has become another input's is left to that one.
+    """
+    if last is not None and outcome.status != "failed":
+        for output in set(last.outputs) - set(outcome.outputs):
+            if os.path.splitext(output)[0] not in stems:
+                (out / output).unlink(missing_ok=True)
+
+
+def digest(*parts: Any) -> str:
+    """Twelve hex digits for settings: dataclasses and plain values."""
+    plain = [dataclasses.asdict(part) if dataclasses.is_dataclass(part) else part for part in parts]  # type: ignore[arg-type]
+    return hashlib.sha256(json.dumps(plain, sort_keys=True, default=str).encode()).hexdigest()[:12]
+
+
+def share_of(limit: str, total: int) -> float:
+    """How many inputs ``"20"`` or ``"5%"`` of a total are.
+
+    Raises:
+        ConfigError: neither a number nor a percentage.
+    """
+    try:
+        number = float(limit.removesuffix("%"))
+    except ValueError as error:
+        raise ConfigError(f"max-rejects={limit!r}: must be a number or a percentage; try 5%") from error
+    if not number >= 0:
+        raise ConfigError(f"max-rejects={limit!r}: must be 0 or more; try 5%")
+    return number * total / 100 if limit.endswith("%") else number
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts of a run, for its last lines and its exit code."""
+
+    counts: Counter[str] = field(default_factory=lambda: Counter(written=0, skipped=0, rejected=0, failed=0))
+    reasons: Counter[str] = field(default_factory=Counter)
+    unusable: int = 0  # rejected now, or skipped because rejected before
+    seconds: float = 0.0
+
+    def add(self, outcome: Outcome) -> None:
+        """Count one outcome."""
+        self.counts[outcome.status] += 1
+        self.unusable += outcome.status == "rejected" or (outcome.status == "skipped" and not outcome.outputs)
+        if outcome.code:
+            self.reasons[outcome.code] += 1
+
+    def exit_code(self, max_rejects: str) -> int:
+        """0 when all worked; 1 when one failed, or more were rejected than allowed."""
+        return int(self.counts["failed"] > 0 or self.unusable > share_of(max_rejects, self.counts.total()))

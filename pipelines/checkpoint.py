@@ -1,0 +1,91 @@
+"""Weights and training state on disk: plain tensors and plain values, nothing that runs on loading."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import nn
+
+from models.registry import GENERATORS
+from pipelines.batches import Normalization
+from toolkit.errors import CheckpointError
+from toolkit.geometry import TEMPLATES, Template
+from toolkit.images import write_whole
+
+SCHEMA = 1  # of both kinds of file; raised when a reader of before could misread
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GeneratorCard:
+    """What a bulk run has to know to feed a generator: it travels inside the weights file."""
+
+    architecture: str  # a name of models.registry
+    image_size: int  # px per side, in and out
+    template: Template  # the crop it was trained on
+    normalization: Normalization
+    recipe: str
+    step: int  # optimizer steps behind these weights
+    schema: int = SCHEMA
+
+
+def save_generator(path: Path, generator: nn.Module, card: GeneratorCard) -> None:
+    """Write weights and card as safetensors, whole or not at all."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in generator.state_dict().items()}
+    write_whole(path, lambda partial: save_file(tensors, partial, metadata={"card": json.dumps(asdict(card))}))
+
+
+def load_generator(path: Path, device: torch.device) -> tuple[nn.Module, GeneratorCard]:
+    """Rebuild a generator in evaluation mode.
+
+    Raises:
+        CheckpointError: missing, not a safetensors file of ours, or of a newer version.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"model {path}: no such file; train one with `frontalize train`, then give its path")
+    try:
+        with safe_open(path, framework="pt") as file:
+            card = _read_card(path, (file.metadata() or {}).get("card"))
+            generator = GENERATORS[card.architecture]()
+            generator.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
+    except (SafetensorError, RuntimeError) as error:
+        raise CheckpointError(f"model {path}: not a generator of ours ({error})") from error
+    return generator.to(device).eval(), card
+
+
+def _read_card(path: Path, text: str | None) -> GeneratorCard:
+    if text is None:
+        raise CheckpointError(f"model {path}: safetensors without our card; give a generator.safetensors of a run")
+    values = json.loads(text)
+    if values.get("schema", 0) > SCHEMA:
+        raise CheckpointError(
+            f"model {path}: schema {values['schema']}, this version reads {SCHEMA}; update frontalize"
+        )
+    if values["architecture"] not in GENERATORS or values["template"] not in TEMPLATES:
+        raise CheckpointError(
+            f"model {path}: unknown network {values['architecture']!r} or crop {values['template']!r}"
+        )
+    return GeneratorCard(**{**values, "normalization": Normalization(**values["normalization"])})
+
+
+def save_state(path: Path, state: dict[str, Any]) -> None:
+    """Write training state, whole or not at all."""
+    write_whole(path, lambda partial: torch.save({"schema": SCHEMA, **state}, partial))
+
+
+def load_state(path: Path) -> dict[str, Any]:
+    """Read training state; tensors land on the CPU.
+
+    Raises:
+        CheckpointError: not one of ours, or damaged.
+    """
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, ValueError, EOFError, KeyError) as error:
+        raise CheckpointError(f"{path}: cannot be read ({error}); remove it to start over") from error
+    if state.get("schema") != SCHEMA:
+        raise CheckpointError(f"{path}: schema {state.get('schema')}, this version reads {SCHEMA}")
+    return state

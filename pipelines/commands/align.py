@@ -1,0 +1,61 @@
+"""``frontalize align``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipelines.align_photos import align_photos
+from pipelines.commands.options import (
+    ALL,
+    CORES,
+    Device,
+    Json,
+    MaxRejects,
+    Out,
+    Overwrite,
+    Quality,
+    Quiet,
+    Source,
+    Workers,
+    checked_limit,
+    planned,
+    run_watched,
+)
+from pipelines.configs import AlignPhotosConfig, BulkConfig, ImageFormat, require_cpu
+from pipelines.screen import Interrupt, Screen
+from toolkit.align import AlignConfig, FacePolicy
+from toolkit.geometry import Template
+
+CROP, DEFAULT = AlignConfig(), AlignPhotosConfig()
+
+
+def align(
+    source: Source,
+    out: Out,
+    size: Annotated[int, typer.Option(help="Side of the square crops, pixels.")] = CROP.size,
+    faces: Annotated[FacePolicy, typer.Option(help="Of several faces: which.")] = CROP.faces,
+    min_face: Annotated[int, typer.Option(help="Reject smaller faces, pixels.")] = CROP.min_face,
+    template: Annotated[Template, typer.Option(help="Which crop.")] = CROP.template,
+    format: Annotated[ImageFormat, typer.Option(help="Of the crops.")] = DEFAULT.format,
+    quality: Quality = DEFAULT.quality,
+    landmarker: Annotated[Path | None, typer.Option(help="A face_landmarker.task; else the built-in models.")] = None,
+    device: Device = "auto",
+    workers: Workers = CORES,
+    max_rejects: MaxRejects = ALL,
+    overwrite: Overwrite = False,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """One square crop per face: chin on the bottom edge, inner-eye midpoint at 0.8 h and 0.5 w, eyes level."""
+    crop = AlignConfig(size=size, faces=faces, min_face=min_face, template=template)
+    config = AlignPhotosConfig(crop=crop, format=format, quality=quality, landmarker=landmarker)
+    bulk, limit, screen = (
+        BulkConfig(workers=workers, overwrite=overwrite),
+        checked_limit(max_rejects),
+        Screen(json, quiet),
+    )
+    require_cpu(device)
+    with Interrupt() as stop:
+        plan = planned(source, out, screen)
+        run_watched(screen, plan, align_photos(plan, config, bulk, stop), "aligning", limit, stop)

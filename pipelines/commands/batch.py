@@ -1,0 +1,66 @@
+"""``frontalize batch``."""
+
+from typing import Annotated
+
+import typer
+
+from pipelines.commands.options import (
+    ALL,
+    CORES,
+    Device,
+    Json,
+    MaxRejects,
+    Out,
+    Overwrite,
+    Quality,
+    Quiet,
+    Source,
+    Workers,
+    checked_limit,
+    planned,
+    run_watched,
+)
+from pipelines.configs import BulkConfig, FrontalizeConfig, ImageFormat
+from pipelines.screen import Interrupt, Screen
+
+DEFAULT = FrontalizeConfig(model="refiner")
+
+
+def batch(
+    source: Source,
+    out: Out,
+    model: Annotated[str, typer.Option(help="A run's generator.safetensors.")] = DEFAULT.model,
+    size: Annotated[int | None, typer.Option(help="Side of the outputs, pixels; by default the model's.")] = None,
+    aligned: Annotated[bool, typer.Option("--aligned", help="The photos are crops of `frontalize align`.")] = False,
+    batch_size: Annotated[int, typer.Option(help="Faces per pass of the network.")] = DEFAULT.batch_size,
+    format: Annotated[ImageFormat, typer.Option(help="Of the outputs.")] = DEFAULT.format,
+    quality: Quality = DEFAULT.quality,
+    device: Device = DEFAULT.device,
+    workers: Workers = CORES,
+    max_rejects: MaxRejects = ALL,
+    overwrite: Overwrite = False,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """A frontal face for every photo; raw photos are aligned on the way."""
+    config = FrontalizeConfig(
+        model=model,
+        size=size,
+        aligned=aligned,
+        batch_size=batch_size,
+        format=format,
+        quality=quality,
+        device=device,
+    )
+    bulk, limit, screen = (
+        BulkConfig(workers=workers, overwrite=overwrite),
+        checked_limit(max_rejects),
+        Screen(json, quiet),
+    )
+    from pipelines.frontalize import Frontalizer
+
+    with Interrupt() as stop:
+        plan = planned(source, out, screen)
+        frontalizer = Frontalizer(config)
+        screen.say(f"frontalizing with {frontalizer.card.architecture} on {frontalizer.device}")
+        run_watched(screen, plan, frontalizer.run(plan, bulk, stop), "frontalizing", limit, stop)

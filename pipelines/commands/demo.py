@@ -1,0 +1,66 @@
+"""``frontalize demo``."""
+
+import importlib.util
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipelines.build_pairs import build_pairs
+from pipelines.bulk import digest
+from pipelines.commands.options import CORES, Quiet, Workers, align_into
+from pipelines.commands.train import train_watched
+from pipelines.configs import BulkConfig, FrontalizeConfig, Loader, PairsConfig, TrainConfig
+from pipelines.demo import draw_photos
+from pipelines.plan import plan_photos
+from pipelines.report import contact_sheet, read_strips, write_page
+from pipelines.screen import INTERRUPTED, Interrupt, Screen, describe
+from toolkit.images import encode_image, write_whole
+
+STEPS, BATCH_SIZE = 150, 8
+SHOWN = 10  # photos on the contact sheet
+
+
+def demo(
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Where to work.")] = Path("demo"),
+    workers: Workers = CORES,
+    quiet: Quiet = False,
+) -> None:
+    """The whole job on a public-domain portrait, no download: draw photos, align, pair, train, frontalize, show."""
+    screen, bulk, started = Screen(False, quiet), BulkConfig(workers=workers), time.monotonic()
+    photos, crops, pairs, frontal = (out / name for name in ("photos", "aligned", "pairs", "frontal"))
+    with Interrupt() as stop:
+        draw_photos(photos)
+        screen.say(f"aligned:     {describe(align_into(screen, photos, crops, bulk, stop))}")
+        plan, outcomes = build_pairs(crops.resolve(), crops.resolve(), pairs, PairsConfig(subjects="folders"), False)
+        screen.say(f"paired:      {describe(screen.watch(outcomes, 'pairing', len(plan)))}")
+        config = TrainConfig(dataset=str(pairs.resolve()), steps=STEPS, batch_size=BATCH_SIZE, loader=_loader())
+        run = out / f"run-{digest(config)}"
+        train_watched(screen, config, run, "auto", workers, stop)
+        if stop.pressed:
+            raise typer.Exit(INTERRUPTED)
+        screen.say(f"frontalized: {_frontalize(screen, photos, frontal, run, bulk, stop)}")
+        sheet, page = _show(out, photos, crops, frontal)
+    screen.say(f"look at      {sheet}\nand at       {page}\nin {time.monotonic() - started:.0f} s")
+
+
+def _loader() -> Loader:
+    """DALI where it is installed: the demo shall also run where it cannot be."""
+    return "dali" if importlib.util.find_spec("nvidia.dali") else "torch"
+
+
+def _frontalize(screen: Screen, photos: Path, frontal: Path, run: Path, bulk: BulkConfig, stop: Interrupt) -> str:
+    from pipelines.frontalize import Frontalizer
+
+    plan = plan_photos(photos, frontal)
+    frontalizer = Frontalizer(FrontalizeConfig(model=str(run / "generator.safetensors")))
+    return describe(screen.watch(frontalizer.run(plan, bulk, stop), "frontalizing", len(plan)))
+
+
+def _show(out: Path, photos: Path, crops: Path, frontal: Path) -> tuple[Path, Path]:
+    sheet, page = out / "contact-sheet.png", out / "report.html"
+    strips = read_strips(photos, {"aligned": crops, "frontal": frontal}, SHOWN)
+    write_whole(sheet, encode_image(contact_sheet(strips), ".png"))
+    write_page(page, photos, frontal)
+    return sheet, page

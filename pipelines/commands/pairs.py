@@ -1,0 +1,57 @@
+"""``frontalize pairs ...``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipelines.build_pairs import build_pairs
+from pipelines.commands.options import (
+    ALL,
+    CORES,
+    Device,
+    Json,
+    MaxRejects,
+    Overwrite,
+    Quiet,
+    Source,
+    Workers,
+    align_into,
+    checked_limit,
+    run_watched,
+)
+from pipelines.configs import BulkConfig, PairsConfig, require_cpu
+from pipelines.screen import Interrupt, Screen, describe
+from toolkit.ledger import LEDGER_NAME
+
+DEFAULT = PairsConfig(subjects="folders")
+WORKING_COPY = ".aligned"  # inside the set: its files are links to these, and a later run starts from them
+
+
+def build(
+    source: Source,
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Root of the paired set.")],
+    subjects: Annotated[str, typer.Option(help="folders, a regular expression with a group, or a CSV: file,subject.")],
+    target: Annotated[str, typer.Option(help="auto: frontal, sharp, neutral; or a glob.")] = DEFAULT.target,
+    device: Device = "auto",
+    workers: Workers = CORES,
+    max_rejects: MaxRejects = ALL,
+    overwrite: Overwrite = False,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Subject-folder layout from photos, or from the crops that `frontalize align` wrote."""
+    config, limit, screen = (
+        PairsConfig(subjects=subjects, target=target),
+        checked_limit(max_rejects),
+        Screen(json, quiet),
+    )
+    bulk = BulkConfig(workers=workers, overwrite=overwrite)
+    require_cpu(device)
+    with Interrupt() as stop:
+        aligned = source.resolve()
+        if not (aligned / LEDGER_NAME).exists():
+            aligned = out.resolve() / WORKING_COPY
+            screen.say("aligned: " + describe(align_into(screen, source, aligned, bulk, stop)))
+        plan, outcomes = build_pairs(source.resolve(), aligned, out, config, overwrite)
+        run_watched(screen, plan, outcomes, "pairing", limit, stop)

@@ -1,0 +1,114 @@
+"""All that the commands can be told, as frozen dataclasses; their defaults are the command line's.
+
+They live apart from the stages that read them because those import torch or MediaPipe:
+``--help`` answers at once, and the worker processes of a bulk run stay small.
+"""
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, get_args
+
+from toolkit.align import AlignConfig
+from toolkit.errors import ConfigError
+
+ImageFormat = Literal["jpg", "png", "webp"]
+Precision = Literal["32", "bf16"]
+Loader = Literal["dali", "torch"]
+
+
+def all_cores() -> int:
+    """Cores that this process may use (in a container fewer than the machine has)."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def require_cpu(device: str) -> None:
+    """The landmark models run on the CPU alone; a GPU that is asked for by name is an error, never a silent CPU run."""
+    if device not in ("auto", "cpu"):
+        raise ConfigError(f"device={device!r}: the landmark models run on the CPU; use --device cpu or leave it out")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BulkConfig:
+    """How a bulk run goes about it; nothing here changes an output."""
+
+    workers: int = field(default_factory=all_cores)  # processes
+    overwrite: bool = False  # do finished inputs again
+
+    def __post_init__(self) -> None:
+        if self.workers < 1:
+            raise ConfigError(f"workers={self.workers}: must be 1 or more; leave it out for all cores")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AlignPhotosConfig:
+    """``frontalize align``."""
+
+    crop: AlignConfig = field(default_factory=AlignConfig)
+    format: ImageFormat = "jpg"
+    quality: int = 95  # of JPEG and WebP, 1 to 100
+    landmarker: Path | None = None  # a face_landmarker.task; None: the models in MediaPipe's wheel
+
+    def __post_init__(self) -> None:
+        if self.format not in get_args(ImageFormat):
+            raise ConfigError(f"format={self.format!r}: choose one of {', '.join(get_args(ImageFormat))}")
+        if not 1 <= self.quality <= 100:
+            raise ConfigError(f"quality={self.quality}: must be 1 to 100; try 95")
+        if self.landmarker is not None and not self.landmarker.is_file():
+            raise ConfigError(f"landmarker {self.landmarker}: no such file; give a .task bundle or leave it out")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PairsConfig:
+    """``frontalize pairs build``."""
+
+    subjects: str  # "folders", a regular expression with one group, or a CSV file with the columns file and subject
+    target: str = "auto"  # "auto", or a glob that the target's path matches
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FrontalizeConfig:
+    """``frontalize batch``."""
+
+    model: str  # path of a generator.safetensors
+    size: int | None = None  # side of the outputs, pixels; None: what the model makes
+    aligned: bool = False  # the photos are crops already
+    batch_size: int = 32  # faces per pass of the network; memory, not results, depends on it
+    format: ImageFormat = "jpg"
+    quality: int = 95  # of JPEG and WebP, 1 to 100
+    device: str = "auto"  # auto, cpu, cuda or cuda:i
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 1:
+            raise ConfigError(f"batch_size={self.batch_size}: must be 1 or more; try 32")
+        if self.size is not None and not 16 <= self.size <= 1024:
+            raise ConfigError(f"size={self.size}: must be 16 to 1024 pixels; leave it out for the model's own")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainConfig:
+    """``frontalize train``: all that decides what a run learns; stored as ``RUN/config.json`` before the first step."""
+
+    dataset: str  # subject-folder root
+    recipe: str = "scaleway"
+    steps: int | None = None  # optimizer steps; None: by epochs
+    epochs: int | None = None  # passes over the pairs; None: the recipe's, unless steps are given
+    batch_size: int | None = None  # pairs per step; None: the recipe's
+    precision: Precision = "32"
+    loader: Loader = "dali"
+    seed: int = 0
+    log_every: int = 10  # steps between lines of metrics.jsonl
+    save_every: int = 500  # steps between checkpoints and sample grids; one more comes at the end
+    settings: dict[str, str] = field(default_factory=dict)  # --set key=value, for the recipe's own config
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "epochs", "batch_size", "log_every", "save_every"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ConfigError(f"{name}={value}: must be 1 or more")
+        if self.steps is not None and self.epochs is not None:
+            raise ConfigError(f"steps={self.steps} and epochs={self.epochs}: give one of the two")
+        if self.precision not in get_args(Precision):
+            raise ConfigError(f"precision={self.precision!r}: choose one of {', '.join(get_args(Precision))}")
+        if self.loader not in get_args(Loader):
+            raise ConfigError(f"loader={self.loader!r}: choose one of {', '.join(get_args(Loader))}")

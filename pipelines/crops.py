@@ -1,0 +1,118 @@
+"""In a worker process: photo file -> square crops, with what the ledger wants to know about the input."""
+
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.plan import Job
+from pipelines.workers import Crash
+from toolkit.align import AlignConfig, align_photo
+from toolkit.cascade import open_landmarker
+from toolkit.errors import PhotoError, PhotoFailed, PhotoRejected
+from toolkit.images import decode_photo, read_bytes, write_whole
+from toolkit.ledger import Outcome, refused
+
+Faces = list[dict[str, Any]]
+# What MediaPipe and OpenCV raise on photos of absurd shapes, and any of them when memory runs out.
+CUT_ERRORS = (RuntimeError, ValueError, MemoryError, cv2.error)
+
+Cutter = Callable[[NDArray[np.uint8]], tuple[list[NDArray[np.uint8]], Faces]]
+
+
+@dataclass(slots=True)
+class CutPhoto:
+    """What one photo gave: crops and their faces, or the error that says why not."""
+
+    job: Job
+    crops: list[NDArray[np.uint8]] = field(default_factory=list)  # (S, S, 3) RGB each
+    faces: Faces = field(default_factory=list)
+    error: PhotoError | None = None
+    file: dict[str, Any] = field(default_factory=dict)  # sha256, size, mtime_ns of the input, as the ledger has them
+    started: float = field(default_factory=time.time)
+
+    def outcome(self, outputs: list[str], settings: str) -> Outcome:
+        """The ledger row, now that the outputs are in place."""
+        return Outcome(
+            input=self.job.input, status="written", outputs=outputs, faces=self.faces, **self._closing(settings)
+        )
+
+    def refusal(self, error: PhotoError, settings: str) -> Outcome:
+        """The ledger row, where an error ended it."""
+        return refused(self.job.input, error, **self._closing(settings))
+
+    def _closing(self, settings: str) -> dict[str, Any]:
+        return {"seconds": round(time.time() - self.started, 4), "settings": settings, **self.file}
+
+
+def cut_photo(source: Path, job: Job, cutter: Cutter) -> CutPhoto:
+    """Read one photo once, and cut it; any :class:`PhotoError` ends up in the result."""
+    photo = CutPhoto(job)
+    path = source / job.input
+    try:
+        data = read_bytes(path)
+        stat = path.stat()
+        photo.file = {
+            "sha256": hashlib.sha256(data).hexdigest(),
+            "size": stat.st_size,
+            "mtime_ns": stat.st_mtime_ns,
+        }
+        photo.crops, photo.faces = cutter(decode_photo(data))
+    except PhotoError as error:
+        photo.error = error
+    except CUT_ERRORS as error:
+        photo.error = PhotoFailed("unprocessable", f"{type(error).__name__}: {error}".splitlines()[0][:200])
+    return photo
+
+
+def open_face_cutter(config: AlignConfig, bundle: Path | None) -> Cutter:
+    """A cutter that finds the faces; loads the landmark models."""
+    cv2.setNumThreads(1)  # the worker processes fill the cores; threads inside each would only fight over them
+    landmarker = open_landmarker(bundle)
+
+    def cutter(photo: NDArray[np.uint8]) -> tuple[list[NDArray[np.uint8]], Faces]:
+        crops = align_photo(photo, landmarker, config)
+        return [crop.image for crop in crops], [crop.ledger_row() for crop in crops]
+
+    return cutter
+
+
+def open_whole_cutter(size: int) -> Cutter:
+    """A cutter for photos that are crops already: the whole image, brought to the size."""
+
+    def cutter(photo: NDArray[np.uint8]) -> tuple[list[NDArray[np.uint8]], Faces]:
+        height, width = photo.shape[:2]
+        if height != width:
+            raise PhotoRejected("not-square", f"{width} x {height} px is no aligned crop; leave out --aligned")
+        return [resize_square(photo, size)], []
+
+    return cutter
+
+
+def resize_square(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """An image of another size: averaged when it shrinks, cubic when it grows."""
+    if image.shape[0] == size:
+        return image
+    interpolation = cv2.INTER_AREA if size < image.shape[0] else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(image, (size, size), interpolation=interpolation), np.uint8)
+
+
+def write_output(path: Path, data: bytes) -> None:
+    """Write one encoded image, whole; a full disk or a forbidden folder is this photo's failure, not the run's."""
+    try:
+        write_whole(path, data)
+    except OSError as error:
+        raise PhotoFailed("unwritable", f"{path}: {error.strerror}") from error
+
+
+def crash_outcome(crash: Crash[Job]) -> Outcome:
+    """The ledger row of a photo during which the worker process died."""
+    return refused(
+        crash.job.input, PhotoFailed("crashed", "the process that read this file died; the file may be damaged")
+    )

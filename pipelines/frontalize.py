@@ -1,0 +1,154 @@
+"""Stage: a folder of photos -> a mirrored folder of frontal faces."""
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from pipelines.bulk import digest, run_bulk
+from pipelines.checkpoint import GeneratorCard, load_generator
+from pipelines.configs import BulkConfig, FrontalizeConfig
+from pipelines.crops import (
+    CutPhoto,
+    crash_outcome,
+    cut_photo,
+    open_face_cutter,
+    open_whole_cutter,
+    resize_square,
+    write_output,
+)
+from pipelines.devices import choose_device
+from pipelines.plan import Job, Plan
+from pipelines.runs import to_images
+from pipelines.workers import Crash, Stop, run_in_workers
+from toolkit.align import AlignConfig
+from toolkit.errors import CheckpointError, PhotoError
+from toolkit.images import encode_image
+from toolkit.ledger import Outcome
+
+Image = NDArray[np.uint8]
+NOT_YET = {"refiner": "issue 7", "geometric": "issue 4"}
+
+
+class Generator:
+    """A trained generator, fed with crops of its own kind.
+
+    Every pass has the same shape, short ones filled up with zeros: on the CPU a face's
+    result then depends on that face alone, bit for bit, whatever else is in the batch, and
+    a resumed run equals an undisturbed one.
+
+    Args:
+        net: the network, in evaluation mode.
+        card: what it was trained on.
+        batch_size: faces per pass.
+        device: where it runs.
+    """
+
+    def __init__(self, net: nn.Module, card: GeneratorCard, batch_size: int, device: torch.device) -> None:
+        self._net, self._card, self._device = net, card, device
+        self._shape = (batch_size, card.image_size, card.image_size, 3)
+
+    @torch.inference_mode()
+    def __call__(self, crops: Sequence[Image]) -> list[Image]:
+        """Up to a batch of (S, S, 3) RGB crops -> as many frontal faces of the same size."""
+        batch = np.zeros(self._shape, np.uint8)
+        batch[: len(crops)] = crops
+        constants = self._card.normalization
+        numbers = torch.from_numpy(batch).to(self._device).permute(0, 3, 1, 2).float()
+        made = self._net(((numbers - constants.mean) / constants.scale).contiguous())
+        return to_images(made, constants)[: len(crops)]
+
+
+class Frontalizer:
+    """A model on a device, ready for whole folders.
+
+    Args:
+        config: which model, what kind of photos, what kind of outputs.
+
+    Raises:
+        ConfigError: the model or the device cannot be used.
+    """
+
+    def __init__(self, config: FrontalizeConfig) -> None:
+        self._config = config
+        self.device = choose_device(config.device)
+        path = _weights_path(config.model)
+        net, self.card = load_generator(path, self.device)
+        self._generator = Generator(net, self.card, config.batch_size, self.device)
+        shaping = (config.size, config.aligned, config.format, config.quality)
+        self._settings = digest(self.card, _weights_digest(path), *shaping)
+
+    def run(self, plan: Plan, bulk: BulkConfig, stop: Stop) -> Iterator[Outcome]:
+        """Frontalize every photo of a plan; one outcome per photo, each in the ledger already.
+
+        Photos are cut in worker processes, go through the network in batches here, and are
+        written by threads while the next batch runs.
+
+        Raises:
+            ConfigError: OUT cannot be used.
+        """
+        open_work = partial(_open_work, plan.source, self._config.aligned, self.card)
+
+        def work(jobs: Sequence[Job]) -> Iterator[Outcome]:
+            ahead = 2 * self._config.batch_size
+            return self._through_network(run_in_workers(open_work, jobs, bulk.workers, stop, ahead), plan.out)
+
+        return run_bulk(plan, work, self._settings, bulk.overwrite)
+
+    def _through_network(self, photos: Iterable[CutPhoto | Crash[Job]], out: Path) -> Iterator[Outcome]:
+        """One batch is written by threads while the next one runs."""
+        waiting: list[CutPhoto] = []
+        writing: Iterator[Outcome] = iter(())
+        write = partial(self._write, out)
+        with ThreadPoolExecutor(2) as threads:
+            for photo in photos:
+                if isinstance(photo, Crash):
+                    yield crash_outcome(photo)
+                elif photo.error is not None:
+                    yield photo.refusal(photo.error, self._settings)
+                else:
+                    waiting.append(photo)
+                if len(waiting) == self._config.batch_size:
+                    faces = self._generator([photo.crops[0] for photo in waiting])
+                    yield from writing
+                    writing, waiting = threads.map(write, waiting, faces), []
+            yield from writing
+            if waiting:
+                yield from threads.map(write, waiting, self._generator([photo.crops[0] for photo in waiting]))
+
+    def _write(self, out: Path, photo: CutPhoto, face: Image) -> Outcome:
+        config = self._config
+        suffix = f".{config.format}"
+        try:
+            [output] = photo.job.outputs(1, suffix)
+            data = encode_image(resize_square(face, config.size or len(face)), suffix, config.quality)
+            write_output(out / output, data)
+        except PhotoError as error:
+            return photo.refusal(error, self._settings)
+        return photo.outcome([output], self._settings)
+
+
+def _weights_path(model: str) -> Path:
+    if model in NOT_YET:
+        raise CheckpointError(
+            f"model={model!r}: not built in yet ({NOT_YET[model]}); give the path of a run's generator.safetensors"
+        )
+    return Path(model)
+
+
+def _weights_digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _open_work(source: Path, aligned: bool, card: GeneratorCard) -> Callable[[Job], CutPhoto]:
+    if aligned:
+        cutter = open_whole_cutter(card.image_size)
+    else:
+        cutter = open_face_cutter(AlignConfig(size=card.image_size, template=card.template), None)
+    return partial(cut_photo, source, cutter=cutter)

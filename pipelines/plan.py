@@ -1,0 +1,99 @@
+"""What a bulk run is going to do, decided before it starts: inputs in sorted order, mirrored outputs, collisions."""
+
+import os
+import re
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from toolkit.errors import ConfigError, PhotoFailed
+from toolkit.images import list_photos
+from toolkit.ledger import Outcome, refused
+
+_NUMBERED = re.compile(r"(.+)_(\d+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One input and where its output goes."""
+
+    input: str  # relative to SRC, with "/"
+    stem: str  # relative to OUT, without suffix
+    taken: frozenset[int] = frozenset()  # numbers k whose name "stem_k" belongs to another input
+
+    def outputs(self, count: int, suffix: str) -> list[str]:
+        """Names for that many outputs: ``a/b.jpg``, or ``a/b_1.jpg``, ``a/b_2.jpg`` ...
+
+        Raises:
+            PhotoFailed: ``collision``, a numbered name belongs to another input.
+        """
+        if count == 1:
+            return [self.stem + suffix]
+        if clash := sorted(number for number in self.taken if number <= count):
+            raise PhotoFailed(
+                "collision", f"{self.stem}_{clash[0]} is the name of another input; rename one of the two"
+            )
+        return [f"{self.stem}_{number}{suffix}" for number in range(1, count + 1)]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A bulk run, decided."""
+
+    source: Path
+    out: Path
+    jobs: list[Job]
+    refused: list[Outcome]  # inputs that are not even tried: two of them share an output, say
+    passed_over: Counter[str]  # files of other kinds, by suffix
+
+    def __len__(self) -> int:
+        return len(self.jobs) + len(self.refused)
+
+
+def plan_photos(source: Path, out: Path) -> Plan:
+    """Mirror a folder of photos onto an output folder.
+
+    Raises:
+        ConfigError: SRC is missing, holds no photo, or lies inside OUT.
+    """
+    if not source.is_dir():
+        raise ConfigError(f"SRC {source}: no such folder")
+    source, out = source.resolve(), out.resolve()
+    if source == out or out in source.parents:
+        raise ConfigError(f"OUT {out} holds SRC {source}: outputs could overwrite inputs; choose an OUT elsewhere")
+    photos, passed_over = list_photos(source, leave_out=out)
+    if not photos:
+        raise ConfigError(
+            f"SRC {source}: no photo in it ({passed_over.total()} other files); is this the right folder?"
+        )
+    stems = [os.path.splitext(photo)[0] for photo in photos]
+    shared = {stem for stem, times in Counter(stems).items() if times > 1}
+    taken = _numbered_names(set(stems))
+    named = list(zip(photos, stems, strict=True))
+    jobs = [Job(photo, stem, taken.get(stem, frozenset())) for photo, stem in named if stem not in shared]
+    return Plan(source, out, jobs, _collisions(named, shared), passed_over)
+
+
+def _numbered_names(stems: set[str]) -> dict[str, frozenset[int]]:
+    """For every stem, the k for which "stem_k" is an input of its own."""
+    taken: dict[str, set[int]] = {}
+    for stem in stems:
+        if (match := _NUMBERED.fullmatch(stem)) and match[1] in stems:
+            taken.setdefault(match[1], set()).add(int(match[2]))
+    return {stem: frozenset(numbers) for stem, numbers in taken.items()}
+
+
+def _collisions(named: list[tuple[str, str]], shared: set[str]) -> list[Outcome]:
+    inputs: dict[str, list[str]] = {stem: [] for stem in shared}
+    for photo, stem in named:
+        if stem in shared:
+            inputs[stem].append(photo)
+    return [
+        refused(photo, PhotoFailed("collision", f"same output as {_others(photo, group)}; rename one of them"))
+        for group in inputs.values()
+        for photo in group
+    ]
+
+
+def _others(photo: str, group: list[str]) -> str:
+    return ", ".join(other for other in group if other != photo)

@@ -1,0 +1,1 @@
+"""Training recipes: nets, losses and one step each. The loop in pipelines.train calls nothing else."""

@@ -1,0 +1,81 @@
+"""A training run on disk: its config, its metrics, its sample grids."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+from torch.utils.tensorboard import SummaryWriter
+
+from pipelines.batches import Normalization, PairBatch
+from toolkit.errors import ConfigError
+from toolkit.images import write_whole
+
+CONFIG, METRICS = "config.json", "metrics.jsonl"
+
+
+def claim_run(run: Path, config: dict[str, Any]) -> None:
+    """Make a run's folder this config's own; the same config again finds it as it was.
+
+    Raises:
+        ConfigError: the folder holds a run with another config (the difference is shown), or other things.
+    """
+    path = run / CONFIG
+    if path.exists():
+        earlier = json.loads(path.read_text(encoding="utf-8"))
+        if difference := _difference(earlier, config):
+            raise ConfigError(f"RUN {run} has another config: {difference}. Use the same settings, or another RUN")
+        return
+    if run.exists() and any(run.iterdir()):
+        raise ConfigError(f"RUN {run} is not empty and holds no {CONFIG}; choose a new folder")
+    write_whole(path, json.dumps(config, indent=2) + "\n")
+
+
+def _difference(earlier: dict[str, Any], now: dict[str, Any]) -> str:
+    keys = sorted(earlier.keys() | now.keys())
+    return ", ".join(
+        f"{key} {earlier.get(key)!r} there, {now.get(key)!r} now" for key in keys if earlier.get(key) != now.get(key)
+    )
+
+
+class Metrics:
+    """``metrics.jsonl`` and TensorBoard events of a run.
+
+    Args:
+        run: the run's folder.
+        step: lines after this step belong to work that was lost with an interrupted run; they are dropped.
+    """
+
+    def __init__(self, run: Path, step: int) -> None:
+        self._path = run / METRICS
+        if self._path.exists():
+            lines = self._path.read_text(encoding="utf-8").splitlines()
+            kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= step]
+            write_whole(self._path, "".join(f"{line}\n" for line in kept))
+        self._events = SummaryWriter(str(run), purge_step=step + 1)
+
+    def add(self, step: int, values: dict[str, float]) -> None:
+        """Write one line."""
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"step": step, **values}) + "\n")
+        for name, value in values.items():
+            self._events.add_scalar(name, value, step)
+
+    def close(self) -> None:
+        """Flush the events."""
+        self._events.close()
+
+
+def sample_grid(batch: PairBatch, made: Tensor, normalization: Normalization, most: int = 8) -> np.ndarray[Any, Any]:
+    """Rows input, generated, target; (3 S, n S, 3) RGB uint8."""
+    rows = [
+        np.concatenate(to_images(images[:most], normalization), axis=1) for images in (batch.input, made, batch.target)
+    ]
+    return np.concatenate(rows, axis=0)
+
+
+def to_images(images: Tensor, normalization: Normalization) -> list[np.ndarray[Any, Any]]:
+    """Network numbers, (B, 3, S, S), back to (S, S, 3) RGB uint8 each."""
+    levels = (images.detach().float() * normalization.scale + normalization.mean).round().clamp(0, 255)
+    return list(levels.byte().permute(0, 2, 3, 1).cpu().numpy())

@@ -1,0 +1,123 @@
+"""What the commands show: progress on stderr, results on stdout, and an orderly stop."""
+
+import json
+import signal
+import time
+from collections.abc import Callable, Iterable, Iterator
+from types import FrameType, TracebackType
+from typing import Any, TypeVar
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from pipelines.bulk import Tally
+from toolkit.ledger import Outcome
+
+ItemT = TypeVar("ItemT")
+SHOWN_FAILURES = 20  # the ledger has them all
+INTERRUPTED = 130  # exit code after Ctrl-C, as shells have it
+
+
+class Screen:
+    """Where a command's words go.
+
+    Args:
+        as_json: one JSON document on stdout, all else on stderr.
+        quiet: nothing but errors, and the JSON document if asked for.
+    """
+
+    def __init__(self, as_json: bool, quiet: bool) -> None:
+        self._out, self._err = (
+            Console(highlight=False, soft_wrap=True),
+            Console(stderr=True, highlight=False, soft_wrap=True),
+        )
+        self._as_json, self._quiet = as_json, quiet
+
+    def say(self, text: str, style: str = "") -> None:
+        """One line for a person; never markup, since file names may hold brackets."""
+        if not self._quiet:
+            (self._err if self._as_json else self._out).print(text, style=style, markup=False)
+
+    def table(self, table: Table) -> None:
+        """A table for a person."""
+        if not self._quiet:
+            (self._err if self._as_json else self._out).print(table)
+
+    def result(self, document: dict[str, Any]) -> None:
+        """The document for a program, where one was asked for."""
+        if self._as_json:
+            self._out.print(json.dumps(document), markup=False)
+
+    def track(self, items: Iterable[ItemT], label: str, total: int, each: Callable[[ItemT], str]) -> Iterator[ItemT]:
+        """A progress bar with rate and ETA around a loop; gone without a terminal.
+
+        Args:
+            each: what to show at the right of the bar for an item; may be empty.
+        """
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            _Rate(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}", markup=False),
+        )
+        hidden = self._quiet or not self._err.is_terminal
+        with Progress(*columns, console=self._err, disable=hidden, transient=True) as progress:
+            task = progress.add_task(label, total=total, note="")
+            for item in items:
+                yield item
+                progress.update(task, advance=1, note=each(item))
+
+    def watch(self, outcomes: Iterable[Outcome], label: str, total: int) -> Tally:
+        """Run a bulk stage to its end: a bar, the first failures by name, the counts."""
+        tally, started = Tally(), time.monotonic()
+        for outcome in self.track(outcomes, label, total, lambda _: ""):
+            tally.add(outcome)
+            if outcome.status == "failed" and tally.counts["failed"] <= SHOWN_FAILURES:
+                self.say(f"failed {outcome.input}: {outcome.reason}", style="red")
+        tally.seconds = time.monotonic() - started
+        return tally
+
+
+class _Rate(ProgressColumn):
+    """Items per second."""
+
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text(f"{speed:.1f}/s" if speed else "")
+
+
+def describe(tally: Tally) -> str:
+    """``1,320 photos: 1,318 written, 2 rejected (no-face 2); 14.2 s, 93 photos/s``."""
+    counts = [f"{number:,} {status}" for status, number in tally.counts.items() if number]
+    reasons = ", ".join(f"{code} {number:,}" for code, number in tally.reasons.most_common(6))
+    total = tally.counts.total()
+    rate = f"{tally.seconds:.1f} s, {total / max(tally.seconds, 1e-9):,.0f}/s"
+    return f"{total:,} photos: {', '.join(counts)}{f' ({reasons})' if reasons else ''}; {rate}"
+
+
+class Interrupt:
+    """Ctrl-C as a question that loops ask between jobs; pressed twice, it stops at once."""
+
+    def __init__(self) -> None:
+        self.pressed = False
+
+    def __call__(self) -> bool:
+        return self.pressed
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if self.pressed:
+            raise KeyboardInterrupt
+        self.pressed = True
+
+    def __enter__(self) -> "Interrupt":
+        self._before = signal.signal(signal.SIGINT, self._note)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        signal.signal(signal.SIGINT, self._before)

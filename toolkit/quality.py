@@ -1,0 +1,48 @@
+"""How well a face serves as a frontal target: sharp, facing the camera, eyes open, mouth closed."""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from toolkit.geometry import CHIN, LEFT_EYE_INNER, LEFT_EYE_OUTER, RIGHT_EYE_INNER, RIGHT_EYE_OUTER, Pose
+
+# Upper and lower lids and inner lips: FaceMesh indices, middle of each arc.
+_LIDS = ((159, 145, RIGHT_EYE_OUTER, RIGHT_EYE_INNER), (386, 374, LEFT_EYE_INNER, LEFT_EYE_OUTER))
+_UPPER_LIP, _LOWER_LIP = 13, 14
+
+
+def sharpness(crop: NDArray[np.uint8]) -> float:
+    """Variance of the Laplacian of the grey crop at 128 px, in squared grey levels: below about 20 looks blurred.
+
+    Source: Pech-Pacheco et al., ICPR 2000. The fixed size makes crops of any size comparable.
+    """
+    small = cv2.resize(crop, (128, 128), interpolation=cv2.INTER_AREA)
+    _, spread = cv2.meanStdDev(cv2.Laplacian(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), cv2.CV_16S))
+    return float(spread[0, 0]) ** 2
+
+
+def eyes_open(landmarks: NDArray[np.float64]) -> float:
+    """Height over width of the wider-open eye: about 0.3 when open, below 0.12 when shut."""
+    return max(
+        float(np.linalg.norm(landmarks[top] - landmarks[bottom]) / np.linalg.norm(landmarks[a] - landmarks[b]))
+        for top, bottom, a, b in _LIDS
+    )
+
+
+def mouth_open(landmarks: NDArray[np.float64]) -> float:
+    """Gap between the inner lips over the distance from the eyes to the chin: 0 when closed, 0.05 in a wide smile."""
+    midpoint = (landmarks[RIGHT_EYE_INNER] + landmarks[LEFT_EYE_INNER]) / 2
+    gap = np.linalg.norm(landmarks[_LOWER_LIP] - landmarks[_UPPER_LIP])
+    return float(gap / np.linalg.norm(landmarks[CHIN] - midpoint))
+
+
+def target_score(pose: Pose, sharp: float, eyes: float, mouth: float) -> float:
+    """How fit a face is to be the frontal target of its subject; 0 to 1, the product of four readable shares.
+
+    - facing: 1 when frontal, 0 from 45 degrees of yaw and pitch together;
+    - sharp: 1 from a Laplacian variance of 100, in proportion below;
+    - eyes: 1 from an opening of 0.2, in proportion below;
+    - mouth: 1 when closed, 0.5 from a gap of 0.1.
+    """
+    facing = max(0.0, 1 - float(np.hypot(pose.yaw, pose.pitch)) / 45)
+    return facing * min(1.0, sharp / 100) * min(1.0, eyes / 0.2) * max(0.5, 1 - mouth * 5)
