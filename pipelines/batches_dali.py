@@ -101,12 +101,11 @@ def _pipeline(feed: Feed, device: torch.device, first: int) -> Any:
 
 def _named(error: RuntimeError, feed: Feed, steps: range) -> Exception:
     """DALI says what went wrong but not in which file: look for it among the batches in hand."""
-    for step in steps:
-        for file in sum(feed.files(step), []):
-            try:
-                read_photo(Path(file))
-            except PhotoError as reason:
-                return DatasetError(f"{file}: {reason}; replace or remove the file")
+    for file in (file for step in steps for files in feed.files(step) for file in files):
+        try:
+            read_photo(Path(file))
+        except PhotoError as reason:
+            return DatasetError(f"{file}: {reason}; replace or remove the file")
     return error
 
 

@@ -77,8 +77,8 @@ def _relit(photo: NDArray[np.uint8], generator: np.random.Generator) -> NDArray[
     down = np.linspace(-1, 1, photo.shape[0])[:, None, None]
     direction = generator.uniform(-0.35, 0.35, 2)
     light = generator.uniform(0.65, 1.25) * (1 + across * direction[0] + down * direction[1])
-    cast = generator.uniform(0.88, 1.12, 3)
-    return np.clip(photo * light * cast, 0, 255).astype(np.uint8)
+    cast = generator.uniform(0.95, 1.05, 3)
+    return np.asarray(np.clip(photo * light * cast, 0, 255), np.uint8)
 
 
 def _sideways(photo: NDArray[np.uint8]) -> bytes:

@@ -67,11 +67,9 @@ class Metrics:
         self._events.close()
 
 
-def sample_grid(batch: PairBatch, made: Tensor, normalization: Normalization, most: int = 8) -> np.ndarray[Any, Any]:
+def sample_grid(batch: PairBatch, made: Tensor, normalization: Normalization) -> np.ndarray[Any, Any]:
     """Rows input, generated, target; (3 S, n S, 3) RGB uint8."""
-    rows = [
-        np.concatenate(to_images(images[:most], normalization), axis=1) for images in (batch.input, made, batch.target)
-    ]
+    rows = [np.concatenate(to_images(images, normalization), axis=1) for images in (batch.input, made, batch.target)]
     return np.concatenate(rows, axis=0)
 
 

@@ -44,7 +44,7 @@ def run_in_workers(
     Raises:
         Whatever a job or ``open_work`` raises: a bad set-up shows at the first job.
     """
-    # Several jobs a trip, since a trip between processes costs as much as a tenth of a photo; few enough to end together.
+    # Several jobs a trip: a trip between processes costs a tenth of a photo. Not too many: all shall end together.
     per_trip = max(1, min(8, len(jobs) // (8 * workers)))
     trips = (jobs[start : start + per_trip] for start in range(0, len(jobs), per_trip))
     while True:
@@ -110,10 +110,11 @@ def _start(open_work: Callable[[], Any]) -> None:
 
 
 class _Lazy:
-    """Opens the work at the first job: an error there reaches the caller, one in an initializer only breaks the pool."""
+    """Opens the work at the first job: an error there reaches the caller, in an initializer it only breaks the pool."""
 
     def __init__(self, open_work: Callable[[], Any]) -> None:
-        self._open, self._opened = open_work, None
+        self._open = open_work
+        self._opened: Callable[[Any], Any] | None = None
 
     def __call__(self, job: Any) -> Any:
         if self._opened is None:

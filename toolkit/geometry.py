@@ -124,7 +124,7 @@ def _level_direction(landmarks: NDArray[np.float64]) -> NDArray[np.float64]:
     eye_line = across[:2] / max(math.hypot(*across[:2]), 1e-12)
     beside_down = np.array([down[1], -down[0]]) / max(math.hypot(*down[:2]), 1e-12)
     level = frontal * eye_line + (1 - frontal) * beside_down
-    return level / max(math.hypot(*level), 1e-12)
+    return np.asarray(level / max(math.hypot(*level), 1e-12))
 
 
 def _arcface_matrix(landmarks: NDArray[np.float64], size: int) -> NDArray[np.float64]:

@@ -19,7 +19,8 @@ class Face:
     def box(self) -> tuple[float, float, float, float]:
         """Left, top, right, bottom of the 468 points of the skin, pixels of the photo."""
         skin = self.landmarks[:468, :2]
-        return (*map(float, skin.min(axis=0)), *map(float, skin.max(axis=0)))
+        (left, top), (right, bottom) = skin.min(axis=0), skin.max(axis=0)
+        return float(left), float(top), float(right), float(bottom)
 
     @property
     def width(self) -> float:

@@ -71,10 +71,10 @@ class FaceMesh:
         self._photos += 1  # the graph wants a time that grows
         graph.add_packet_to_input_stream("image", self._pack(photo).at(self._photos))
         graph.wait_until_idle()
-        return tuple(  # type: ignore[return-value]
-            [] if (packet := outputs.get(name)) is None or packet.is_empty() else self._unpack(packet)
-            for name in ("multi_face_landmarks", "face_detections")
-        )
+        meshes, detections = outputs.get("multi_face_landmarks"), outputs.get("face_detections")
+        if meshes is None or meshes.is_empty() or detections is None:
+            return [], []
+        return self._unpack(meshes), self._unpack(detections)
 
 
 # A NormalizedLandmarkList on the wire: for each point a field head and the length, then x, y, z, each behind its tag.
@@ -84,11 +84,11 @@ _POINT = np.dtype([("head", "V2"), ("tx", "u1"), ("x", "<f4"), ("ty", "u1"), ("y
 def _read_points(mesh: bytes) -> NDArray[np.float64]:
     """(478, 3) shares of the photo's width, height and width."""
     points = np.frombuffer(mesh, _POINT)
-    return np.stack([points["x"], points["y"], points["z"]], axis=1).astype(np.float64)
+    return np.stack([points["x"], points["y"], points["z"]], axis=1, dtype=np.float64)
 
 
 def _face_mesh_graph() -> Any:
-    """MediaPipe's own graph, run by the calling thread: with a process per core, its thread pool only costs switches."""
+    """MediaPipe's own graph, but run by the calling thread."""
     import mediapipe
     from mediapipe.framework.calculator_pb2 import CalculatorGraphConfig
     from mediapipe.python._framework_bindings.validated_graph_config import ValidatedGraphConfig
@@ -133,7 +133,7 @@ class TaskLandmarker:
             import mediapipe
             from mediapipe.tasks.python import BaseOptions, vision
 
-            self._as_image = lambda photo: mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=photo)
+            self._pack: Any = partial(mediapipe.Image, mediapipe.ImageFormat.SRGB)
             options = vision.FaceLandmarkerOptions(
                 base_options=BaseOptions(model_asset_buffer=bundle.read_bytes()),
                 num_faces=MAX_FACES,
@@ -146,7 +146,7 @@ class TaskLandmarker:
 
     def find(self, photo: NDArray[np.uint8]) -> list[Face]:
         """See :class:`toolkit.landmarks.Landmarker`; this adapter reports no score."""
-        found = self._task.detect(self._as_image(np.ascontiguousarray(photo)))
+        found = self._task.detect(self._pack(np.ascontiguousarray(photo)))
         height, width = photo.shape[:2]
         scale = np.array([width, height, width])
         return [

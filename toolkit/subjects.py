@@ -1,4 +1,4 @@
-"""The subject-folder format: ``ROOT/<subject>/*.jpg`` are the inputs, ``ROOT/<subject>.jpg`` is their frontal target."""
+"""The subject-folder format: inputs ``ROOT/<subject>/*.jpg``, their frontal target ``ROOT/<subject>.jpg``."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +30,7 @@ def read_pairs(root: Path) -> list[Pair]:
     inputs: dict[str, list[str]] = {}
     faults: list[str] = []
     for photo in photos:
-        subject, slash, rest = photo.partition("/")
+        subject, slash, _ = photo.partition("/")
         if slash:
             inputs.setdefault(subject, []).append(photo)
         elif (name := Path(photo).stem) in targets:

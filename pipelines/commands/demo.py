@@ -33,7 +33,8 @@ def demo(
     with Interrupt() as stop:
         draw_photos(photos)
         screen.say(f"aligned:     {describe(align_into(screen, photos, crops, bulk, stop))}")
-        plan, outcomes = build_pairs(crops.resolve(), crops.resolve(), pairs, PairsConfig(subjects="folders"), False)
+        who = PairsConfig(subjects="folders", target="*portrait*")
+        plan, outcomes = build_pairs(crops.resolve(), crops.resolve(), pairs, who, False)
         screen.say(f"paired:      {describe(screen.watch(outcomes, 'pairing', len(plan)))}")
         config = TrainConfig(dataset=str(pairs.resolve()), steps=STEPS, batch_size=BATCH_SIZE, loader=_loader())
         run = out / f"run-{digest(config)}"

@@ -80,4 +80,4 @@ def _settings(texts: list[str]) -> dict[str, str]:
     for text in texts:
         if "=" not in text:
             raise ConfigError(f"--set {text}: must be key=value, as in --set l1_weight=1")
-    return dict((text.split("=", 1)[0], text.split("=", 1)[1]) for text in texts)
+    return dict(text.split("=", 1) for text in texts)

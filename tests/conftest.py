@@ -1,0 +1,68 @@
+"""What the tests share: a real portrait from scikit-image's wheel, and the shared data where it is present."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from skimage import data
+from typer.testing import CliRunner, Result
+
+from pipelines.cli import app
+from toolkit.cascade import open_landmarker
+from toolkit.images import encode_image
+from toolkit.landmarks import Landmarker
+
+SHARED = Path(os.environ.get("FRONTALIZE_SHARED", "../shared")).resolve() / "data"
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture(scope="session")
+def portrait() -> NDArray[np.uint8]:
+    """Eileen Collins, NASA, public domain: one frontal face in 512 x 512 px."""
+    return np.asarray(data.astronaut(), np.uint8)
+
+
+@pytest.fixture(scope="session")
+def landmarker() -> Landmarker:
+    return open_landmarker()
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    if not SHARED.is_dir():
+        pytest.skip(f"no shared data in {SHARED}; set FRONTALIZE_SHARED")
+    return SHARED
+
+
+@pytest.fixture
+def run() -> Run:
+    """Call the command line as a user would, and see its exit code, stdout and stderr."""
+
+    def call(*words: object) -> Result:
+        return CliRunner().invoke(app, [str(word) for word in words])
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory: pytest.TempPathFactory, portrait: NDArray[np.uint8]) -> Path:
+    """A small collection: two people (the second is the first, mirrored), one photo without a face, one damaged."""
+    root = tmp_path_factory.mktemp("photos")
+    for person, image in (("ann", portrait), ("bea", portrait[:, ::-1])):
+        (root / person).mkdir()
+        for number, shift in enumerate((0, 20, 40)):
+            (root / person / f"{number}.jpg").write_bytes(encode_image(image[: 400 - shift, shift:], ".jpg", 90))
+    (root / "coffee.png").write_bytes(encode_image(np.asarray(data.coffee(), np.uint8), ".png"))
+    (root / "cut.jpg").write_bytes(encode_image(portrait, ".jpg")[:20_000])
+    (root / "notes.txt").write_text("not a photo")
+    return root
+
+
+def tree(root: Path) -> dict[str, bytes]:
+    """All files of an output folder but its ledger, by path."""
+    files = sorted(path for path in root.rglob("*") if path.is_file() and path.name != "ledger.jsonl")
+    return {str(path.relative_to(root)): path.read_bytes() for path in files}
