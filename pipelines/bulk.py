@@ -39,9 +39,9 @@ def run_bulk(plan: Plan, work: Work, settings: str, overwrite: bool) -> Iterator
                 continue
             ledger.append(last.as_skipped())
             yield last.as_skipped()
-        stems = frozenset(job.stem for job in plan.jobs)
+        owners = {job.stem: job.input for job in plan.jobs}
         for outcome in chain(plan.refused, work(todo)):
-            _remove_stale(ledger.last(outcome.input), outcome, plan.out, stems)
+            _remove_stale(ledger.last(outcome.input), outcome, plan.out, owners)
             ledger.append(outcome)
             yield outcome
 
@@ -68,14 +68,14 @@ def _is_unchanged(last: Outcome, path: Path) -> bool:
         return False
 
 
-def _remove_stale(last: Outcome | None, outcome: Outcome, out: Path, stems: frozenset[str]) -> None:
+def _remove_stale(last: Outcome | None, outcome: Outcome, out: Path, owners: dict[str, str]) -> None:
     """Outputs that an earlier run made of this input and the new one did not would pass for results of today.
 
     A name that has become another input's is left to that one.
     """
     if last is not None and outcome.status != "failed":
         for output in set(last.outputs) - set(outcome.outputs):
-            if os.path.splitext(output)[0] not in stems:
+            if owners.get(os.path.splitext(output)[0], outcome.input) == outcome.input:
                 (out / output).unlink(missing_ok=True)
 
 

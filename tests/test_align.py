@@ -87,7 +87,8 @@ def boxes(*left_and_width: tuple[float, float]) -> list[Face]:
 
 
 @pytest.mark.parametrize(
-    ("policy", "kept"), [("largest", [200.0]), ("all", [0.0, 200.0]), ("reject", "several-faces"), ("tiny", "small-face")]
+    ("policy", "kept"),
+    [("largest", [200.0]), ("all", [0.0, 200.0]), ("reject", "several-faces"), ("tiny", "small-face")],
 )
 def test_several_faces_are_chosen_by_policy(policy: str, kept: object) -> None:
     faces = boxes((200, 120), (0, 60), (500, 30))

@@ -26,7 +26,9 @@ from toolkit.geometry import (
 Array = NDArray[np.float64]
 
 
-def head(yaw: float = 0, pitch: float = 0, roll: float = 0, scale: float = 1, shift: tuple[float, float] = (0, 0)) -> Array:
+def head(
+    yaw: float = 0, pitch: float = 0, roll: float = 0, scale: float = 1, shift: tuple[float, float] = (0, 0)
+) -> Array:
     """A mesh whose named points are those of a plain head, turned in this order; the rest lie between them."""
     points = np.zeros((478, 3))
     points[RIGHT_EYE_OUTER], points[LEFT_EYE_OUTER] = (-45, 0, 10), (45, 0, 10)

@@ -59,7 +59,12 @@ def test_cmyk_is_read_as_its_colours() -> None:
 
 @pytest.mark.parametrize(
     ("data", "code"),
-    [(b"", "not-an-image"), (b"hello", "not-an-image"), (b"\xff\xd8\xff", "not-an-image"), (b"\x89PNG\r\n\x1a\n", "not-an-image")],
+    [
+        (b"", "not-an-image"),
+        (b"hello", "not-an-image"),
+        (b"\xff\xd8\xff", "not-an-image"),
+        (b"\x89PNG\r\n\x1a\n", "not-an-image"),
+    ],
 )
 def test_what_is_no_image_is_named_so(tmp_path: Path, data: bytes, code: str) -> None:
     path = tmp_path / "x.jpg"

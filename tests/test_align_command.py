@@ -1,0 +1,150 @@
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from tests.conftest import Run, tree
+from toolkit.images import encode_image, read_photo
+from toolkit.ledger import read_ledger
+
+FRONTALIZE = [sys.executable, "-c", "from pipelines.cli import main; main()"]
+
+
+@pytest.fixture(scope="module")
+def aligned(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One undisturbed run over the small collection."""
+    out = tmp_path_factory.mktemp("aligned") / "out"
+    subprocess.run([*FRONTALIZE, "align", photos, out, "--quiet"], check=False)
+    return out
+
+
+def test_every_file_has_its_row_and_the_exit_code_says_that_one_failed(photos: Path, run: Run, tmp_path: Path) -> None:
+    result = run("align", photos, tmp_path / "out", "--json", "--workers", 2)
+    assert result.exit_code == 1
+    summary = json.loads(result.stdout)
+    assert (summary["written"], summary["rejected"], summary["failed"]) == (6, 1, 1)
+    assert summary["reasons"] == {"no-face": 1, "unreadable": 1}
+    assert "cut.jpg: unreadable" in result.stderr
+    assert "1 files are no photos by their names and were left alone: .txt 1" in result.stderr
+    rows = {row.input: row for row in read_ledger(tmp_path / "out")}
+    assert rows["coffee.png"].status == "rejected" and rows["coffee.png"].code == "no-face"
+    assert rows["cut.jpg"].status == "failed" and rows["cut.jpg"].code == "unreadable"
+    row = rows["ann/0.jpg"]
+    assert row.outputs == ["ann/0.jpg"] and row.faces[0].keys() >= {"box", "score", "yaw", "pitch", "roll", "matrix"}
+    assert read_photo(tmp_path / "out" / "ann" / "0.jpg").shape == (256, 256, 3)
+
+
+def test_a_second_run_skips_all_that_is_finished(aligned: Path, photos: Path, run: Run) -> None:
+    before = {path: path.stat().st_mtime_ns for path in aligned.rglob("*.jpg")}
+    result = run("align", photos, aligned, "--json")
+    summary = json.loads(result.stdout)
+    assert (summary["skipped"], summary["written"], summary["failed"]) == (7, 0, 1)
+    assert {path: path.stat().st_mtime_ns for path in aligned.rglob("*.jpg")} == before
+    last = {row.input: row for row in read_ledger(aligned)}["ann/0.jpg"]
+    assert (last.status, last.outputs) == ("skipped", ["ann/0.jpg"])
+
+
+def test_changed_inputs_settings_and_lost_outputs_are_done_again(photos: Path, run: Run, tmp_path: Path) -> None:
+    source, out = tmp_path / "src", tmp_path / "out"
+    shutil.copytree(photos / "ann", source)
+    run("align", source, out)
+    shutil.copy(source / "1.jpg", source / "0.jpg")  # another photo under the same name
+    (out / "2.jpg").unlink()
+    os.utime(source / "1.jpg")  # touched, not changed
+    summary = json.loads(run("align", source, out, "--json").stdout)
+    assert (summary["written"], summary["skipped"]) == (2, 1)
+    summary = json.loads(run("align", source, out, "--json", "--size", 64, "--format", "png").stdout)
+    assert summary["written"] == 3
+    assert sorted(tree(out)) == ["0.png", "1.png", "2.png"]  # the crops of the old settings are gone
+
+
+def test_kill_nine_anywhere_and_run_again_equals_one_run(aligned: Path, photos: Path, tmp_path: Path) -> None:
+    out, command = tmp_path / "out", [*FRONTALIZE, "align", photos, tmp_path / "out", "--workers", "1", "--quiet"]
+    ledger = out / "ledger.jsonl"
+    process = subprocess.Popen(command)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not (ledger.exists() and ledger.read_bytes().count(b'"written"') >= 1):
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    finished = {row.input for row in read_ledger(out) if row.status == "written"}
+    stamps = {name: (out / name).stat().st_mtime_ns for name in finished}
+    assert finished
+    subprocess.run(command, check=False)
+    assert tree(out) == tree(aligned)
+    assert {name: (out / name).stat().st_mtime_ns for name in finished} == stamps
+
+
+def test_ctrl_c_keeps_the_ledger_whole_and_exits_130(photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    many = tmp_path / "many"
+    many.mkdir()
+    for number in range(400):
+        os.link(photos / "ann" / "0.jpg", many / f"{number:03d}.jpg")
+    process = subprocess.Popen([*FRONTALIZE, "align", many, out, "--quiet"], start_new_session=True)
+    while not ((out / "ledger.jsonl").exists() and (out / "ledger.jsonl").stat().st_size):
+        assert process.poll() is None
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to parent and workers alike
+    assert process.wait(timeout=60) == 130
+    rows = read_ledger(out)
+    assert 0 < len(rows) < 400
+    assert {row.input for row in rows} == set(tree(out))  # every crop has its row, every row its crop
+
+
+def test_sideways_and_mirrored_exif_gives_the_same_crop(portrait: NDArray[np.uint8], run: Run, tmp_path: Path) -> None:
+    source = tmp_path / "src"
+    source.mkdir()
+    (source / "upright.png").write_bytes(encode_image(portrait, ".png"))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(np.rot90(portrait)).save(source / "sideways.png", exif=exif)
+    assert run("align", source, tmp_path / "out", "--format", "png").exit_code == 0
+    upright, sideways = (read_photo(tmp_path / "out" / f"{name}.png") for name in ("upright", "sideways"))
+    np.testing.assert_array_equal(upright, sideways)
+
+
+def test_all_faces_are_numbered_from_left_to_right(portrait: NDArray[np.uint8], run: Run, tmp_path: Path) -> None:
+    source = tmp_path / "src"
+    source.mkdir()
+    both = np.concatenate([portrait[:360, 60:400], portrait[:360, 60:400][:, ::-1]], axis=1)
+    (source / "both.jpg").write_bytes(encode_image(both, ".jpg"))
+    assert run("align", source, tmp_path / "all", "--faces", "all").exit_code == 0
+    [row] = read_ledger(tmp_path / "all")
+    assert row.outputs == ["both_1.jpg", "both_2.jpg"]
+    assert row.faces[0]["box"][2] < row.faces[1]["box"][0]
+    result = run("align", source, tmp_path / "none", "--faces", "reject", "--max-rejects", "50%")
+    assert result.exit_code == 1
+    assert read_ledger(tmp_path / "none")[0].reason.startswith("several-faces: 2 found")
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["none", "out"], "no such folder"),
+        (["{photos}", "{photos}"], "could overwrite inputs"),
+        (["{photos}", "out", "--size", "3"], "size=3: must be 16 to 4096"),
+        (["{photos}", "out", "--landmarker", "x.task"], "no such file"),
+        (["{photos}", "out", "--device", "cuda"], "run on the CPU"),
+        (["{photos}", "out", "--max-rejects", "some"], "max-rejects='some'"),
+        (["{photos}", "out", "--workers", "0"], "workers=0: must be 1 or more"),
+        (["{photos}", "out", "--template", "passport"], "passport"),
+    ],
+)
+def test_a_wrong_set_up_exits_2_before_anything_is_written(
+    words: list[str], says: str, photos: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = run("align", *(word.format(photos=photos) for word in words))
+    assert result.exit_code == 2
+    assert says in result.stderr.replace("\n", " ")
+    assert not (tmp_path / "out").exists()

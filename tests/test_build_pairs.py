@@ -1,0 +1,98 @@
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Run, tree
+from toolkit.images import read_photo
+from toolkit.ledger import read_ledger
+from toolkit.quality import Pose, target_score
+from toolkit.subjects import read_pairs
+
+
+@pytest.fixture(scope="module")
+def crops(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from typer.testing import CliRunner
+
+    from pipelines.cli import app
+
+    out = tmp_path_factory.mktemp("crops")
+    CliRunner().invoke(app, ["align", str(photos), str(out), "--size", "64"])
+    return out
+
+
+def test_folders_become_subjects_with_one_target_each(crops: Path, run: Run, tmp_path: Path) -> None:
+    result = run("pairs", "build", crops, tmp_path / "set", "--subjects", "folders", "--json")
+    assert result.exit_code == 0, result.stderr
+    assert json.loads(result.stdout)["written"] == 6
+    pairs = read_pairs(tmp_path / "set")
+    assert {pair.subject for pair in pairs} == {"ann", "bea"}
+    assert len(pairs) == 4
+    with (tmp_path / "set" / "labels.csv").open() as file:
+        labels = list(csv.DictReader(file))
+    assert [row["role"] for row in labels].count("target") == 2
+    assert all(abs(float(row["yaw"])) < 30 for row in labels)
+    assert {row["file"] for row in labels} == set(tree(tmp_path / "set")) - {"labels.csv"}
+
+
+def test_raw_photos_are_aligned_on_the_way_and_rejects_are_named(photos: Path, run: Run, tmp_path: Path) -> None:
+    result = run("pairs", "build", photos, tmp_path / "set", "--subjects", r"^(?P<subject>\w+)/", "--json")
+    assert result.exit_code == 1  # cut.jpg failed
+    rows = {row.input: row for row in read_ledger(tmp_path / "set")}
+    assert rows["coffee.png"].code == "no-face"
+    assert rows["cut.jpg"].status == "failed"
+    assert len(read_pairs(tmp_path / "set")) == 4
+    assert read_photo(tmp_path / "set" / "ann.jpg").shape == (256, 256, 3)
+    target = tmp_path / "set" / "ann.jpg"
+    assert target.stat().st_nlink == 2  # linked to the working copy: nothing is stored twice
+
+
+def test_another_target_moves_files_and_leaves_no_stale_ones(crops: Path, run: Run, tmp_path: Path) -> None:
+    out = tmp_path / "set"
+    for glob, target in (("*0*", "0"), ("*2*", "2"), ("*2*", "2")):
+        assert run("pairs", "build", crops, out, "--subjects", "folders", "--target", glob).exit_code == 0
+        files = tree(out)
+        assert len(files) == 7
+        for subject in ("ann", "bea"):
+            assert files[f"{subject}.jpg"] == (crops / subject / f"{target}.jpg").read_bytes()
+            assert f"{subject}/{target}.jpg" not in files
+    assert {row.status for row in read_ledger(out)} == {"skipped"}
+
+
+def test_a_table_says_who_is_who(crops: Path, run: Run, tmp_path: Path) -> None:
+    table = tmp_path / "who.csv"
+    table.write_text("file,subject\nann/0.png,x/y\nann/1.jpg,x/y\nbea/0.jpg,z\n")
+    assert run("pairs", "build", crops, tmp_path / "set", "--subjects", table).exit_code == 0
+    assert {pair.subject for pair in read_pairs(tmp_path / "set")} == {"x-y"}
+    reasons = {row.input: row.code for row in read_ledger(tmp_path / "set")}
+    assert reasons["bea/0.jpg"] == "single-photo"
+    assert reasons["bea/1.jpg"] == "no-subject"
+
+
+@pytest.mark.parametrize(
+    ("subjects", "says"),
+    [
+        ("(", "not folders, a .csv or a regular expression"),
+        ("ann", "needs a group"),
+        ("none.csv", "no CSV"),
+        ("^(zzz)", "no subject"),
+    ],
+)
+def test_a_rule_that_does_not_work_is_a_set_up_error(
+    subjects: str, says: str, crops: Path, run: Run, tmp_path: Path
+) -> None:
+    result = run("pairs", "build", crops, tmp_path / "set", "--subjects", subjects)
+    assert result.exit_code == 2
+    assert says in result.stderr.replace("\n", " ")
+    assert not list((tmp_path / "set").glob("*/*"))
+
+
+def test_the_best_target_is_frontal_sharp_and_neutral() -> None:
+    best = target_score(Pose(0, 0, 0), 200, 0.3, 0.0)
+    assert best == 1.0
+    assert best > target_score(Pose(20, 0, 30), 200, 0.3, 0.0) > target_score(Pose(40, 0, 0), 200, 0.3, 0.0) > 0
+    assert target_score(Pose(90, 0, 0), 200, 0.3, 0.0) == 0
+    assert target_score(Pose(0, 0, 0), 10, 0.3, 0.0) < 0.2
+    assert target_score(Pose(0, 0, 0), 200, 0.05, 0.0) < 0.3
+    assert target_score(Pose(0, 0, 0), 200, 0.3, 0.1) == 0.5

@@ -1,0 +1,59 @@
+from pathlib import Path
+
+import pytest
+
+from pipelines.plan import Job, plan_photos
+from toolkit.errors import ConfigError, PhotoFailed
+
+
+def touch(root: Path, *names: str) -> Path:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+    return root
+
+
+def test_folders_are_mirrored_in_sorted_order(tmp_path: Path) -> None:
+    plan = plan_photos(touch(tmp_path / "src", "b/2.png", "a.jpg", "b/1.jpg", "b/c.txt"), tmp_path / "out")
+    assert [(job.input, job.stem) for job in plan.jobs] == [("a.jpg", "a"), ("b/1.jpg", "b/1"), ("b/2.png", "b/2")]
+    assert plan.passed_over == {".txt": 1}
+
+
+def test_inputs_with_the_same_output_are_refused_and_the_others_go_on(tmp_path: Path) -> None:
+    plan = plan_photos(touch(tmp_path / "src", "a.jpg", "a.png", "sub/a.jpg"), tmp_path / "out")
+    assert [job.input for job in plan.jobs] == ["sub/a.jpg"]
+    assert [(row.input, row.status, row.reason) for row in plan.refused] == [
+        ("a.jpg", "failed", "collision: same output as a.png; rename one of them"),
+        ("a.png", "failed", "collision: same output as a.jpg; rename one of them"),
+    ]
+
+
+def test_numbered_faces_never_take_another_inputs_name(tmp_path: Path) -> None:
+    plan = plan_photos(touch(tmp_path / "src", "a.jpg", "a_2.jpg", "a_02.jpg", "b.jpg"), tmp_path / "out")
+    jobs = {job.input: job for job in plan.jobs}
+    assert jobs["b.jpg"].outputs(2, ".jpg") == ["b_1.jpg", "b_2.jpg"]
+    assert jobs["a.jpg"].outputs(1, ".jpg") == ["a.jpg"]
+    with pytest.raises(PhotoFailed, match="collision: a_2 is the name of another input"):
+        jobs["a.jpg"].outputs(2, ".jpg")
+
+
+def test_a_single_face_keeps_the_name() -> None:
+    assert Job("x/a.png", "x/a").outputs(1, ".webp") == ["x/a.webp"]
+
+
+@pytest.mark.parametrize("out", ["src", "."])
+def test_an_out_that_holds_the_inputs_is_refused(tmp_path: Path, out: str) -> None:
+    with pytest.raises(ConfigError, match="could overwrite inputs"):
+        plan_photos(touch(tmp_path / "src", "a.jpg"), tmp_path / out)
+
+
+def test_an_out_inside_src_is_not_searched(tmp_path: Path) -> None:
+    touch(tmp_path, "a.jpg", "out/a.jpg")
+    assert [job.input for job in plan_photos(tmp_path, tmp_path / "out").jobs] == ["a.jpg"]
+
+
+def test_missing_and_empty_folders_are_set_up_errors(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no such folder"):
+        plan_photos(tmp_path / "none", tmp_path / "out")
+    with pytest.raises(ConfigError, match="no photo in it \\(1 other files\\)"):
+        plan_photos(touch(tmp_path / "src", "a.txt"), tmp_path / "out")
