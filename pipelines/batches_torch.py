@@ -75,7 +75,6 @@ class TorchLoader:
             batch_size=None,
             num_workers=min(self._feed.workers, last - first),
             pin_memory=on_gpu,
-            multiprocessing_context="spawn",
         )
         for inputs, targets in loader:
             yield PairBatch(*(_normalize(images, self._feed, self._device) for images in (inputs, targets)))

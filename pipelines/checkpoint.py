@@ -3,6 +3,7 @@
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -84,8 +85,9 @@ def load_state(path: Path) -> dict[str, Any]:
     """
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, ValueError, EOFError, KeyError) as error:
-        raise CheckpointError(f"{path}: cannot be read ({error}); remove it to start over") from error
+    except (OSError, RuntimeError, ValueError, EOFError, KeyError, UnpicklingError) as error:
+        what = str(error).splitlines()[0][:200]
+        raise CheckpointError(f"{path}: cannot be read ({what}); remove it to start over") from error
     if state.get("schema") != SCHEMA:
         raise CheckpointError(f"{path}: schema {state.get('schema')}, this version reads {SCHEMA}")
     return state

@@ -1,9 +1,13 @@
-"""In a worker process: photo file -> square crops, with what the ledger wants to know about the input."""
+"""In a worker process: photo file -> square crops, with what the ledger wants to know about the input.
+
+No torch here: a worker would load it for nothing, some seconds and 300 MB each.
+"""
 
 import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +20,7 @@ from pipelines.workers import Crash
 from toolkit.align import AlignConfig, align_photo
 from toolkit.cascade import open_landmarker
 from toolkit.errors import PhotoError, PhotoFailed, PhotoRejected
+from toolkit.geometry import Template
 from toolkit.images import decode_photo, read_bytes, write_whole
 from toolkit.ledger import Outcome, refused
 
@@ -71,6 +76,11 @@ def cut_photo(source: Path, job: Job, cutter: Cutter) -> CutPhoto:
     return photo
 
 
+def open_cut(source: Path, open_cutter: Callable[[], Cutter]) -> Callable[[Job], CutPhoto]:
+    """For :func:`pipelines.workers.run_in_workers`: a job is one photo of ``source``, its result the cut photo."""
+    return partial(cut_photo, source, cutter=open_cutter())
+
+
 def open_face_cutter(config: AlignConfig, bundle: Path | None) -> Cutter:
     """A cutter that finds the faces; loads the landmark models."""
     cv2.setNumThreads(1)  # the worker processes fill the cores; threads inside each would only fight over them
@@ -83,13 +93,18 @@ def open_face_cutter(config: AlignConfig, bundle: Path | None) -> Cutter:
     return cutter
 
 
-def open_whole_cutter(size: int) -> Cutter:
-    """A cutter for photos that are crops already: the whole image, brought to the size."""
+def open_crop_cutter(size: int, template: Template) -> Cutter:
+    """A cutter that gives the largest face as a model wants it."""
+    return open_face_cutter(AlignConfig(size=size, template=template), None)
+
+
+def open_whole_cutter(size: int, template: Template) -> Cutter:
+    """A cutter for photos that are crops of that template already: the whole image, brought to the size."""
 
     def cutter(photo: NDArray[np.uint8]) -> tuple[list[NDArray[np.uint8]], Faces]:
         height, width = photo.shape[:2]
         if height != width:
-            raise PhotoRejected("not-square", f"{width} x {height} px is no aligned crop; leave out --aligned")
+            raise PhotoRejected("not-square", f"{width} x {height} px is no {template} crop; leave out --aligned")
         return [resize_square(photo, size)], []
 
     return cutter

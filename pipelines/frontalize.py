@@ -1,7 +1,7 @@
 """Stage: a folder of photos -> a mirrored folder of frontal faces."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -17,8 +17,8 @@ from pipelines.configs import BulkConfig, FrontalizeConfig
 from pipelines.crops import (
     CutPhoto,
     crash_outcome,
-    cut_photo,
-    open_face_cutter,
+    open_crop_cutter,
+    open_cut,
     open_whole_cutter,
     resize_square,
     write_output,
@@ -27,7 +27,6 @@ from pipelines.devices import choose_device
 from pipelines.plan import Job, Plan
 from pipelines.runs import to_images
 from pipelines.workers import Crash, Stop, run_in_workers
-from toolkit.align import AlignConfig
 from toolkit.errors import CheckpointError, PhotoError
 from toolkit.images import encode_image
 from toolkit.ledger import Outcome
@@ -93,7 +92,8 @@ class Frontalizer:
         Raises:
             ConfigError: OUT cannot be used.
         """
-        open_work = partial(_open_work, plan.source, self._config.aligned, self.card)
+        cutter = open_whole_cutter if self._config.aligned else open_crop_cutter
+        open_work = partial(open_cut, plan.source, partial(cutter, self.card.image_size, self.card.template))
 
         def work(jobs: Sequence[Job]) -> Iterator[Outcome]:
             ahead = 2 * self._config.batch_size
@@ -144,11 +144,3 @@ def _weights_path(model: str) -> Path:
 
 def _weights_digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _open_work(source: Path, aligned: bool, card: GeneratorCard) -> Callable[[Job], CutPhoto]:
-    if aligned:
-        cutter = open_whole_cutter(card.image_size)
-    else:
-        cutter = open_face_cutter(AlignConfig(size=card.image_size, template=card.template), None)
-    return partial(cut_photo, source, cutter=cutter)

@@ -15,6 +15,10 @@ from toolkit.cascade import open_landmarker
 from toolkit.images import encode_image
 from toolkit.landmarks import Landmarker
 
+# Tests run in two processes and train small networks: threads inside each would only fight over the cores.
+# Set before torch is loaded; the commands that tests start inherit it.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 SHARED = Path(os.environ.get("FRONTALIZE_SHARED", "../shared")).resolve() / "data"
 
 Run = Callable[..., Result]

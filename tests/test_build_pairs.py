@@ -73,9 +73,9 @@ def test_a_table_says_who_is_who(crops: Path, run: Run, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("subjects", "says"),
     [
-        ("(", "not folders, a .csv or a regular expression"),
+        ("(", "nor a regular expression"),
         ("ann", "needs a group"),
-        ("none.csv", "no CSV"),
+        ("none.csv", "cannot be read as a CSV"),
         ("^(zzz)", "no subject"),
     ],
 )

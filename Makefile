@@ -1,0 +1,34 @@
+# Two commands for a newcomer: `make demo` and `make test`. Both set up .venv first; a second call starts at once.
+
+# The first Python here that every dependency has wheels for; `make test PYTHON=/path/to/python` chooses another.
+PYTHON ?= $(shell for python in python3.11 python3.12 python3; do \
+	$$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' 2>/dev/null && echo $$python && break; done)
+BIN := .venv/bin
+READY := .venv/ready
+
+.PHONY: demo test check lint bench
+
+demo: $(READY)
+	@start=$$(date +%s); $(BIN)/frontalize demo demo && echo "make demo: $$(($$(date +%s) - start)) s"
+
+test: $(READY)
+	@start=$$(date +%s); $(BIN)/python -m pytest -n 2 && echo "make test: $$(($$(date +%s) - start)) s"
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+check: lint test
+
+bench: $(READY)
+	$(BIN)/python examples/bench_align.py $(PHOTOS)
+	$(BIN)/python examples/bench_loader.py $(PHOTOS)
+
+# One pip call for everything: a second one would lift protobuf or numpy past MediaPipe's pins.
+$(READY): pyproject.toml
+	@test -n "$(PYTHON)" || { echo "no Python 3.11 or 3.12 found; install one, or say make PYTHON=/path/to/python"; exit 1; }
+	@start=$$(date +%s); echo "setting up .venv with $(PYTHON): about 6 GB, some minutes"; \
+	$(PYTHON) -m venv .venv && $(BIN)/pip install --quiet --disable-pip-version-check --editable '.[demo,dev]' \
+	&& touch $@ && echo "set up in $$(($$(date +%s) - start)) s"
