@@ -215,8 +215,9 @@ def write_whole(path: Path, write: Callable[[Path], object] | bytes | str) -> No
         path: where it shall be; missing folders are made.
         write: the content, or a function that writes it to the path it is given.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.part")
+    if not path.parent.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
     try:
         if isinstance(write, bytes):
             partial.write_bytes(write)

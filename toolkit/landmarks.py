@@ -18,9 +18,8 @@ class Face:
     @property
     def box(self) -> tuple[float, float, float, float]:
         """Left, top, right, bottom of the 468 points of the skin, pixels of the photo."""
-        skin = self.landmarks[:468, :2]
-        (left, top), (right, bottom) = skin.min(axis=0), skin.max(axis=0)
-        return float(left), float(top), float(right), float(bottom)
+        x, y = self.landmarks[:468, 0], self.landmarks[:468, 1]
+        return float(x.min()), float(y.min()), float(x.max()), float(y.max())
 
     @property
     def width(self) -> float:

@@ -7,7 +7,7 @@ each, and a line cut short by a power loss is passed over on reading.
 import fcntl
 import json
 import os
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, get_args
@@ -41,6 +41,9 @@ class Outcome:
     def as_skipped(self) -> "Outcome":
         """The same outcome, met again by a later run that had nothing left to do."""
         return replace(self, status="skipped", seconds=0.0)
+
+
+_FIELDS = tuple(field.name for field in fields(Outcome))
 
 
 def refused(input_path: str, error: PhotoError, **known: Any) -> Outcome:
@@ -94,7 +97,8 @@ class Ledger:
 
     def append(self, outcome: Outcome) -> None:
         """Add one line; on return the system has it, so a killed process cannot lose it."""
-        os.write(self._file, json.dumps(asdict(outcome)).encode() + b"\n")
+        row = {name: getattr(outcome, name) for name in _FIELDS}  # not asdict: it would copy every face
+        os.write(self._file, json.dumps(row).encode() + b"\n")
 
 
 def read_ledger(folder: Path) -> list[Outcome]:
@@ -103,8 +107,8 @@ def read_ledger(folder: Path) -> list[Outcome]:
 
 
 def _parse(line: bytes) -> Outcome:
-    known = {name.name for name in fields(Outcome)}  # a newer version may have written more
-    return Outcome(**{key: value for key, value in json.loads(line).items() if key in known})
+    # a newer version may have written more
+    return Outcome(**{key: value for key, value in json.loads(line).items() if key in _FIELDS})
 
 
 def _last_lines(path: Path) -> dict[str, bytes]:

@@ -1,5 +1,7 @@
 """How well a face serves as a frontal target: sharp, facing the camera, eyes open, mouth closed."""
 
+import math
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +26,7 @@ def sharpness(crop: NDArray[np.uint8]) -> float:
 def eyes_open(landmarks: NDArray[np.float64]) -> float:
     """Height over width of the wider-open eye: about 0.3 when open, below 0.12 when shut."""
     return max(
-        float(np.linalg.norm(landmarks[top] - landmarks[bottom]) / np.linalg.norm(landmarks[a] - landmarks[b]))
+        math.dist(landmarks[top], landmarks[bottom]) / max(math.dist(landmarks[a], landmarks[b]), 1e-12)
         for top, bottom, a, b in _LIDS
     )
 
@@ -32,8 +34,8 @@ def eyes_open(landmarks: NDArray[np.float64]) -> float:
 def mouth_open(landmarks: NDArray[np.float64]) -> float:
     """Gap between the inner lips over the distance from the eyes to the chin: 0 when closed, 0.05 in a wide smile."""
     midpoint = (landmarks[RIGHT_EYE_INNER] + landmarks[LEFT_EYE_INNER]) / 2
-    gap = np.linalg.norm(landmarks[_LOWER_LIP] - landmarks[_UPPER_LIP])
-    return float(gap / np.linalg.norm(landmarks[CHIN] - midpoint))
+    gap = math.dist(landmarks[_LOWER_LIP], landmarks[_UPPER_LIP])
+    return gap / max(math.dist(landmarks[CHIN], midpoint), 1e-12)
 
 
 def target_score(pose: Pose, sharp: float, eyes: float, mouth: float) -> float:
@@ -44,5 +46,5 @@ def target_score(pose: Pose, sharp: float, eyes: float, mouth: float) -> float:
     - eyes: 1 from an opening of 0.2, in proportion below;
     - mouth: 1 when closed, 0.5 from a gap of 0.1.
     """
-    facing = max(0.0, 1 - float(np.hypot(pose.yaw, pose.pitch)) / 45)
+    facing = max(0.0, 1 - math.hypot(pose.yaw, pose.pitch) / 45)
     return facing * min(1.0, sharp / 100) * min(1.0, eyes / 0.2) * max(0.5, 1 - mouth * 5)
