@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -27,6 +28,11 @@ class Normalization:
 
     mean: float = 127.5
     scale: float = 127.5
+
+
+def normalize(images: Tensor, constants: Normalization, device: torch.device) -> Tensor:
+    """(B, 3, S, S) uint8 to float32 network numbers on a device."""
+    return images.to(device, non_blocking=True).to(torch.float32).sub_(constants.mean).div_(constants.scale)
 
 
 @dataclass(frozen=True, slots=True)

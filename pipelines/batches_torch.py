@@ -9,7 +9,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from pipelines.batches import Feed, PairBatch
+from pipelines.batches import Feed, PairBatch, normalize
 from toolkit.errors import DatasetError, PhotoError
 from toolkit.images import read_photo
 from toolkit.subjects import Pair
@@ -33,16 +33,11 @@ def load_pairs(feed: Feed, pairs: list[Pair], device: torch.device) -> PairBatch
     """One batch of given pairs, in this process."""
     inputs = _read_all([str(feed.root / pair.input) for pair in pairs], feed.image_size)
     targets = _read_all([str(feed.root / pair.target) for pair in pairs], feed.image_size)
-    return PairBatch(_normalize(inputs, feed, device), _normalize(targets, feed, device))
+    return PairBatch(*(normalize(images, feed.normalization, device) for images in (inputs, targets)))
 
 
 def _read_all(files: list[str], size: int) -> Tensor:
     return torch.from_numpy(np.stack([_read_one(Path(file), size) for file in files]))
-
-
-def _normalize(images: Tensor, feed: Feed, device: torch.device) -> Tensor:
-    floats = images.to(device, torch.float32, non_blocking=True)
-    return (floats - feed.normalization.mean) / feed.normalization.scale
 
 
 def _read_one(path: Path, size: int) -> np.ndarray[tuple[int, int, int], np.dtype[np.uint8]]:
@@ -77,4 +72,6 @@ class TorchLoader:
             pin_memory=on_gpu,
         )
         for inputs, targets in loader:
-            yield PairBatch(*(_normalize(images, self._feed, self._device) for images in (inputs, targets)))
+            yield PairBatch(
+                *(normalize(images, self._feed.normalization, self._device) for images in (inputs, targets))
+            )

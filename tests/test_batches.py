@@ -61,20 +61,16 @@ def test_a_set_smaller_than_a_batch_still_fills_it(dataset: Path) -> None:
 
 
 def test_dali_and_torch_give_the_same_pairs_within_tolerance(dataset: Path) -> None:
-    """Same images, same order; pixels apart by at most 6 of 256 levels, 0.5 on average: the resize filters round
-    differently, the decoders do not (the 128 px images, which no one resizes, are apart by 1 at most)."""
+    """Same images, same order; pixels apart by at most 2 of 256 levels (the JPEG decoders), 0.1 on average."""
     plan = feed(dataset)
     by_dali, by_torch = DaliLoader(plan, CPU).batches(2, 9), TorchLoader(plan, CPU).batches(2, 9)
-    for step, (one, other) in enumerate(zip(by_dali, by_torch, strict=True), start=2):
+    for one, other in zip(by_dali, by_torch, strict=True):
         for mine, reference in ((one.input, other.input), (one.target, other.target)):
             assert mine.shape == reference.shape == (4, 3, 128, 128)
             assert mine.dtype == torch.float32
             apart = (mine - reference).abs() / LEVEL
-            assert apart.max() <= 6
-            assert apart.mean() <= 0.5
-            unresized = [plan.pairs[index].subject == "000" for index in plan.indices(step)]
-            if any(unresized):
-                assert apart[torch.tensor(unresized)].max() <= 1.001
+            assert apart.max() <= 2.001
+            assert apart.mean() <= 0.1
 
 
 def test_batches_start_anywhere(dataset: Path) -> None:
