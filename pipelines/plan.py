@@ -50,18 +50,19 @@ class Plan:
         return len(self.jobs) + len(self.refused)
 
 
-def plan_photos(source: Path, out: Path) -> Plan:
+def plan_photos(source: Path, out: Path, leave_out: Path | None = None) -> Plan:
     """Mirror a folder of photos onto an output folder.
+
+    Args:
+        source: searched with its sub-folders.
+        out: gets the same tree.
+        leave_out: not searched; ``out`` if None.
 
     Raises:
         ConfigError: SRC is missing, holds no photo, or lies inside OUT.
     """
-    if not source.is_dir():
-        raise ConfigError(f"SRC {source}: no such folder")
-    source, out = source.resolve(), out.resolve()
-    if source == out or out in source.parents:
-        raise ConfigError(f"OUT {out} holds SRC {source}: outputs could overwrite inputs; choose an OUT elsewhere")
-    photos, passed_over = list_photos(source, leave_out=out)
+    source, out = apart(source, out)
+    photos, passed_over = list_photos(source, leave_out=out if leave_out is None else leave_out.resolve())
     if not photos:
         raise ConfigError(
             f"SRC {source}: no photo in it ({passed_over.total()} other files); is this the right folder?"
@@ -72,6 +73,20 @@ def plan_photos(source: Path, out: Path) -> Plan:
     named = list(zip(photos, stems, strict=True))
     jobs = [Job(photo, stem, taken.get(stem, frozenset())) for photo, stem in named if stem not in shared]
     return Plan(source, out, jobs, _collisions(named, shared), passed_over)
+
+
+def apart(source: Path, out: Path) -> tuple[Path, Path]:
+    """Both folders, absolute, once it is known that no output can land on an input.
+
+    Raises:
+        ConfigError: SRC is missing, or lies inside OUT.
+    """
+    if not source.is_dir():
+        raise ConfigError(f"SRC {source}: no such folder")
+    source, out = source.resolve(), out.resolve()
+    if source == out or out in source.parents:
+        raise ConfigError(f"OUT {out} holds SRC {source}: outputs could overwrite inputs; choose an OUT elsewhere")
+    return source, out
 
 
 def _numbered_names(stems: set[str]) -> dict[str, frozenset[int]]:

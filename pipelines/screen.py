@@ -30,8 +30,8 @@ class Screen:
 
     def __init__(self, as_json: bool, quiet: bool) -> None:
         self._out, self._err = (
-            Console(highlight=False, soft_wrap=True),
-            Console(stderr=True, highlight=False, soft_wrap=True),
+            Console(highlight=False, soft_wrap=True, emoji=False),
+            Console(stderr=True, highlight=False, soft_wrap=True, emoji=False),
         )
         self._as_json, self._quiet = as_json, quiet
 

@@ -1,5 +1,6 @@
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,17 @@ def test_raw_photos_are_aligned_on_the_way_and_rejects_are_named(photos: Path, r
     assert read_photo(tmp_path / "set" / "ann.jpg").shape == (256, 256, 3)
     target = tmp_path / "set" / "ann.jpg"
     assert target.stat().st_nlink == 2  # linked to the working copy: nothing is stored twice
+
+
+def test_a_set_beside_its_photos_does_not_feed_on_itself(photos: Path, run: Run, tmp_path: Path) -> None:
+    shutil.copytree(photos / "ann", tmp_path / "ann")
+    for statuses in ({"written"}, {"skipped"}):
+        assert run("pairs", "build", tmp_path, tmp_path / "set", "--subjects", "folders").exit_code == 0
+        assert {row.status for row in read_ledger(tmp_path / "set")} == statuses
+    assert {pair.subject for pair in read_pairs(tmp_path / "set")} == {"ann"}
+    result = run("pairs", "build", tmp_path / "ann", tmp_path, "--subjects", "folders")
+    assert result.exit_code == 2
+    assert "could overwrite inputs" in result.stderr.replace("\n", " ")
 
 
 def test_another_target_moves_files_and_leaves_no_stale_ones(crops: Path, run: Run, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from pipelines.screen import INTERRUPTED, Interrupt, Screen, describe
 from toolkit.images import encode_image, write_whole
 
 STEPS, BATCH_SIZE = 150, 8
+FASTER = {"learning_rate": "6e-4"}  # three times the recipe's: one face is soon learnt, and a newcomer does not wait
 SHOWN = 10  # photos on the contact sheet
 
 
@@ -36,7 +37,9 @@ def demo(
         who = PairsConfig(subjects="folders", target="*portrait*")
         plan, outcomes = build_pairs(crops.resolve(), crops.resolve(), pairs, who, False)
         screen.say(f"paired:      {describe(screen.watch(outcomes, 'pairing', len(plan)))}")
-        config = TrainConfig(dataset=str(pairs.resolve()), steps=STEPS, batch_size=BATCH_SIZE, loader=_loader())
+        config = TrainConfig(
+            dataset=str(pairs.resolve()), steps=STEPS, batch_size=BATCH_SIZE, loader=_loader(), settings=FASTER
+        )
         run = out / f"run-{digest(config)}"
         train_watched(screen, config, run, "auto", workers, stop)
         if stop.pressed:

@@ -27,9 +27,9 @@ CORES = all_cores()
 ALL = "100%"
 
 
-def planned(source: Path, out: Path, screen: Screen) -> Plan:
+def planned(source: Path, out: Path, screen: Screen, leave_out: Path | None = None) -> Plan:
     """Plan a bulk run, and say which files of other kinds it leaves alone."""
-    plan = plan_photos(source, out)
+    plan = plan_photos(source, out, leave_out)
     if plan.passed_over:
         kinds = ", ".join(f"{suffix} {number:,}" for suffix, number in plan.passed_over.most_common(5))
         screen.say(f"{plan.passed_over.total():,} files are no photos by their names and were left alone: {kinds}")
@@ -60,9 +60,11 @@ def run_watched(
         raise typer.Exit(code)
 
 
-def align_into(screen: Screen, source: Path, out: Path, bulk: BulkConfig, stop: Interrupt) -> Tally:
+def align_into(
+    screen: Screen, source: Path, out: Path, bulk: BulkConfig, stop: Interrupt, leave_out: Path | None = None
+) -> Tally:
     """Align on the way to something else, with the defaults."""
-    plan = planned(source, out, screen)
+    plan = planned(source, out, screen, leave_out)
     tally = screen.watch(align_photos(plan, AlignPhotosConfig(), bulk, stop), "aligning", len(plan))
     if stop.pressed:
         raise typer.Exit(INTERRUPTED)

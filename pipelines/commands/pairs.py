@@ -21,6 +21,7 @@ from pipelines.commands.options import (
     run_watched,
 )
 from pipelines.configs import BulkConfig, PairsConfig, require_cpu
+from pipelines.plan import apart
 from pipelines.screen import Interrupt, Screen, describe
 from toolkit.ledger import LEDGER_NAME
 
@@ -49,9 +50,10 @@ def build(
     bulk = BulkConfig(workers=workers, overwrite=overwrite)
     require_cpu(device)
     with Interrupt() as stop:
-        aligned = source.resolve()
-        if not (aligned / LEDGER_NAME).exists():
-            aligned = out.resolve() / WORKING_COPY
-            screen.say("aligned: " + describe(align_into(screen, source, aligned, bulk, stop)))
-        plan, outcomes = build_pairs(source.resolve(), aligned, out, config, overwrite)
+        source, out = apart(source, out)
+        aligned = source
+        if not (source / LEDGER_NAME).exists():
+            aligned = out / WORKING_COPY
+            screen.say("aligned: " + describe(align_into(screen, source, aligned, bulk, stop, leave_out=out)))
+        plan, outcomes = build_pairs(source, aligned, out, config, overwrite)
         run_watched(screen, plan, outcomes, "pairing", limit, stop)
