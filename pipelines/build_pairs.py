@@ -90,9 +90,12 @@ def _read_crops(source: Path, aligned: Path) -> tuple[list[Crop], list[Outcome]]
             refusals.append(
                 Outcome(input=row.input, status="failed" if row.status == "failed" else "rejected", reason=row.reason)
             )
-        for output, face in zip(row.outputs, row.faces, strict=True):
+        for output, face in zip(row.outputs, row.faces or [{}] * len(row.outputs), strict=True):
             name = row.input if source != aligned else output
-            if (aligned / output).exists() and "sharpness" in face:
+            if "sharpness" not in face:
+                detail = "the ledger beside it has no pose for it; run `frontalize align` on the photos"
+                refusals.append(refused(name, PhotoRejected("no-pose", detail)))
+            elif (aligned / output).exists():
                 crops.append(Crop(name, aligned / output, face, row.sha256))
     return crops, refusals
 

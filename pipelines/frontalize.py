@@ -32,7 +32,7 @@ from toolkit.images import encode_image
 from toolkit.ledger import Outcome
 
 Image = NDArray[np.uint8]
-NOT_YET = {"refiner": "issue 7", "geometric": "issue 4"}
+NOT_YET = ("refiner", "geometric")
 
 
 class Generator:
@@ -136,9 +136,7 @@ class Frontalizer:
 
 def _weights_path(model: str) -> Path:
     if model in NOT_YET:
-        raise CheckpointError(
-            f"model={model!r}: not built in yet ({NOT_YET[model]}); give the path of a run's generator.safetensors"
-        )
+        raise CheckpointError(f"model={model!r}: not built in yet; give the path of a run's generator.safetensors")
     return Path(model)
 
 
