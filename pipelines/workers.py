@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -51,9 +52,8 @@ def run_in_workers(
         suspects = yield from _run_pool(open_work, trips, workers, stop, 3 * workers + ahead // per_trip)
         if not suspects:
             return
-        # A worker died and took the pool along. One of these jobs did it: each gets a process of its own.
-        for job in suspects:
-            yield from _run_alone(open_work, job)
+        # A worker died and took the pool along. One of these jobs did it: which one shows when they go singly.
+        yield from _run_singly(open_work, suspects, stop)
 
 
 def _run_pool(
@@ -61,14 +61,16 @@ def _run_pool(
 ) -> Generator[ResultT, None, list[JobT]]:
     """Returns the jobs that were in hand when a worker died; none when all went well."""
     pending: dict[Future[list[ResultT]], Sequence[JobT]] = {}
+    handing: Sequence[JobT] = []  # neither with the source nor with the pool
     pool = _pool(open_work, workers)
     try:
         while True:
             if stop():
                 pending = {future: trip for future, trip in pending.items() if not future.cancel()}
             else:
-                for trip in islice(trips, limit - len(pending)):
-                    pending[pool.submit(_do, trip)] = trip
+                for handing in islice(trips, limit - len(pending)):
+                    pending[pool.submit(_do, handing)] = handing
+                handing = []
             if not pending:
                 return []
             for future in wait(pending, return_when=FIRST_COMPLETED).done:
@@ -79,17 +81,26 @@ def _run_pool(
         whole = [future for future in pending if future.done() and future.exception() is None]
         for future in whole:
             yield from future.result()
-        return [job for future, trip in pending.items() if future not in whole for job in trip]
+        lost = [trip for future, trip in pending.items() if future not in whole and trip is not handing]
+        return [job for trip in (*lost, handing) for job in trip]
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _run_alone(open_work: Callable[[], Work[JobT, ResultT]], job: JobT) -> Iterator[ResultT | Crash[JobT]]:
-    with _pool(open_work, 1) as pool:
-        try:
-            yield from pool.submit(_do, [job]).result()
-        except BrokenProcessPool:
-            yield Crash(job)
+def _run_singly(
+    open_work: Callable[[], Work[JobT, ResultT]], jobs: Sequence[JobT], stop: Stop
+) -> Iterator[ResultT | Crash[JobT]]:
+    """One process, one job at a time: the job in hand when it dies is the one that killed it."""
+    waiting = deque(jobs)
+    while waiting and not stop():
+        with _pool(open_work, 1) as pool:
+            try:
+                while waiting and not stop():
+                    results = pool.submit(_do, [waiting[0]]).result()
+                    waiting.popleft()
+                    yield from results
+            except BrokenProcessPool:
+                yield Crash(waiting.popleft())
 
 
 def _pool(open_work: Callable[[], Any], workers: int) -> ProcessPoolExecutor:

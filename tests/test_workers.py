@@ -27,6 +27,15 @@ def _die_on(bad: int) -> Callable[[int], int]:
     return work
 
 
+def _die_on_tens() -> Callable[[int], int]:
+    def work(number: int) -> int:
+        if number and number % 10 == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return number
+
+    return work
+
+
 def _bad_set_up() -> Callable[[int], int]:
     raise ConfigError("no such model")
 
@@ -52,6 +61,12 @@ def test_a_worker_that_dies_costs_one_job() -> None:
     crashes = [result.job for result in results if isinstance(result, Crash)]
     assert crashes == [7]
     assert sorted(result for result in results if isinstance(result, int)) == [n for n in range(40) if n != 7]
+
+
+def test_every_killer_is_found_and_no_other_job_is_lost() -> None:
+    results = list(run_in_workers(_die_on_tens, range(60), 2, never))
+    assert sorted(result.job for result in results if isinstance(result, Crash)) == [10, 20, 30, 40, 50]
+    assert sorted(result for result in results if isinstance(result, int)) == [n for n in range(60) if n == 0 or n % 10]
 
 
 def test_a_bad_set_up_reaches_the_caller() -> None:
