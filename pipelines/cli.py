@@ -17,7 +17,7 @@ class _Commands(typer.core.TyperGroup):
         try:
             return super().invoke(ctx)
         except ConfigError as error:
-            Screen(as_json=True, quiet=False).say(f"error: {error}", style="red")
+            Screen(as_json=False, quiet=False).complain(f"error: {error}")
             raise typer.Exit(2) from error
 
 

@@ -29,16 +29,18 @@ class Screen:
     """
 
     def __init__(self, as_json: bool, quiet: bool) -> None:
-        self._out, self._err = (
-            Console(highlight=False, soft_wrap=True, emoji=False),
-            Console(stderr=True, highlight=False, soft_wrap=True, emoji=False),
-        )
+        self._out = Console(highlight=False, soft_wrap=True, emoji=False)
+        self._err = Console(highlight=False, soft_wrap=True, emoji=False, stderr=True)
         self._as_json, self._quiet = as_json, quiet
 
-    def say(self, text: str, style: str = "") -> None:
+    def say(self, text: str) -> None:
         """One line for a person; never markup, since file names may hold brackets."""
         if not self._quiet:
-            (self._err if self._as_json else self._out).print(text, style=style, markup=False)
+            (self._err if self._as_json else self._out).print(text, markup=False)
+
+    def complain(self, text: str) -> None:
+        """One red line on stderr, also when quiet."""
+        self._err.print(text, style="red", markup=False)
 
     def table(self, table: Table) -> None:
         """A table for a person."""
@@ -77,7 +79,7 @@ class Screen:
         for outcome in self.track(outcomes, label, total, lambda _: ""):
             tally.add(outcome)
             if outcome.status == "failed" and tally.counts["failed"] <= SHOWN_FAILURES:
-                self.say(f"failed {outcome.input}: {outcome.reason}", style="red")
+                self.complain(f"failed {outcome.input}: {outcome.reason}")
         tally.seconds = time.monotonic() - started
         return tally
 
