@@ -226,6 +226,5 @@ def write_whole(path: Path, write: Callable[[Path], object] | bytes | str) -> No
         else:
             write(partial)
         partial.replace(path)
-    except BaseException:  # also on Ctrl-C: leave no half file behind
-        partial.unlink(missing_ok=True)
-        raise
+    finally:
+        partial.unlink(missing_ok=True)  # still there only if something went wrong, Ctrl-C included
