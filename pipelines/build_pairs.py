@@ -4,6 +4,7 @@ import csv
 import io
 import os
 import re
+import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -204,7 +205,7 @@ def _place(plan: Plan, job: Job, crop: Crop, settings: str) -> Outcome:
     output = job.stem + crop.path.suffix
     try:
         if plan.out in crop.path.parents:
-            write_whole(plan.out / output, lambda partial: os.link(crop.path, partial))
+            write_whole(plan.out / output, lambda partial: _link_or_copy(crop.path, partial))
         else:
             write_whole(plan.out / output, crop.path.read_bytes())
         stat = (plan.source / job.input).stat()
@@ -221,6 +222,15 @@ def _place(plan: Plan, job: Job, crop: Crop, settings: str) -> Outcome:
         mtime_ns=stat.st_mtime_ns,
         settings=settings,
     )
+
+
+def _link_or_copy(path: Path, partial: Path) -> None:
+    """A hard link where the disk knows them (many external ones do not), else a copy."""
+    partial.unlink(missing_ok=True)  # a killed run may have left it, and a link overwrites nothing
+    try:
+        partial.hardlink_to(path)
+    except OSError:
+        shutil.copyfile(path, partial)
 
 
 def _labels(jobs: dict[str, tuple[Job, Crop]]) -> str:

@@ -49,6 +49,24 @@ def test_raw_photos_are_aligned_on_the_way_and_rejects_are_named(photos: Path, r
     assert target.stat().st_nlink == 2  # linked to the working copy: nothing is stored twice
 
 
+def test_leftovers_of_a_kill_and_disks_without_links_do_not_stop_it(
+    photos: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / ".ann.jpg.part").write_bytes(b"half")
+    words = ["pairs", "build", photos, tmp_path / "set", "--subjects", r"^(?P<subject>ann)/"]
+    assert json.loads(run(*words, "--json").stdout)["written"] == 3
+    linked = tree(tmp_path / "set")
+
+    def no_links(path: Path, target: Path) -> None:
+        raise PermissionError("this disk knows no hard links")
+
+    monkeypatch.setattr(Path, "hardlink_to", no_links)
+    assert json.loads(run(*words, "--overwrite", "--json").stdout)["written"] == 3
+    assert tree(tmp_path / "set") == linked
+    assert (tmp_path / "set" / "ann.jpg").stat().st_nlink == 1
+
+
 def test_a_set_beside_its_photos_does_not_feed_on_itself(photos: Path, run: Run, tmp_path: Path) -> None:
     shutil.copytree(photos / "ann", tmp_path / "ann")
     for statuses in ({"written"}, {"skipped"}):

@@ -22,9 +22,9 @@ class FaceMesh:
     """MediaPipe's Face Mesh, whose models travel in the wheel: no download.
 
     It runs the graph of MediaPipe's own FaceMesh class, with three differences: the detector's
-    score comes out too; the calling thread runs it (with a process per core, a thread pool only
-    costs switches); and the 478 points are read from the message's bytes at once (unpacking
-    them one by one takes a tenth of the whole).
+    score comes out too; the calling thread runs it (with a process per core there is nothing
+    for a thread pool to gain); and the 478 points are read from the message's bytes at once
+    (unpacking them one by one takes a twentieth of the whole).
 
     Every photo is taken as unrelated to the one before: the result depends on the photo alone.
 

@@ -51,7 +51,9 @@ def demo(
 
 def _loader() -> Loader:
     """DALI where it is installed: the demo shall also run where it cannot be."""
-    return "dali" if importlib.util.find_spec("nvidia.dali") else "torch"
+    # the parent first: looking for nvidia.dali without any nvidia package raises
+    found = importlib.util.find_spec("nvidia") and importlib.util.find_spec("nvidia.dali")
+    return "dali" if found else "torch"
 
 
 def _frontalize(screen: Screen, photos: Path, frontal: Path, run: Path, bulk: BulkConfig, stop: Interrupt) -> str:
