@@ -1,10 +1,7 @@
-"""Photos on disk: listed in sorted order, read upright as RGB, written whole or not at all."""
+"""Images on disk: listed in sorted order, encoded, written whole or not at all; toolkit.photos reads them."""
 
 import io
 import os
-import struct
-import warnings
-import zlib
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -12,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import Image
 
-from toolkit.errors import ConfigError, PhotoFailed, PhotoRejected
+from toolkit.errors import ConfigError
 
 _SUFFIXES = """
     .jpg .jpeg .jpe .jfif .png .webp .bmp .dib .gif .tif .tiff .jp2 .j2k .jpx .mpo .avif .heic .heif
@@ -22,24 +19,8 @@ _SUFFIXES = """
 """
 PHOTO_SUFFIXES = frozenset(_SUFFIXES.split())
 
-# What Pillow was seen to raise on damaged files (its own test images, truncated and fuzzed); anything else is our bug.
-BAD_FILE_ERRORS = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    TypeError,
-    KeyError,
-    IndexError,
-    EOFError,
-    ArithmeticError,
-    AttributeError,
-    RuntimeError,
-    MemoryError,
-    struct.error,
-    zlib.error,
-)
-
 _WRITABLE = (".jpg", ".png", ".webp")
+_SEGMENT = 65_533  # bytes that fit into one segment of a JPEG, beside the two that give its length
 
 
 def list_photos(root: Path, leave_out: Path | None = None) -> tuple[list[str], Counter[str]]:
@@ -83,115 +64,15 @@ def list_photos(root: Path, leave_out: Path | None = None) -> tuple[list[str], C
     return ["/".join(parts) for parts in sorted(photos)], others
 
 
-def read_bytes(path: Path) -> bytes:
-    """Read a whole file; PhotoFailed ``unreadable`` when the system says no, ``not-an-image`` when it is empty."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise PhotoFailed("unreadable", f"{error.strerror}") from error
-    if not data:
-        raise PhotoFailed("not-an-image", "the file is empty (0 bytes)")
-    return data
-
-
-def read_photo(path: Path) -> NDArray[np.uint8]:
-    """Read a photo file as :func:`decode_photo` does."""
-    return decode_photo(read_bytes(path))
-
-
-def decode_photo(data: bytes) -> NDArray[np.uint8]:
-    """Decode any photo to what a person would see: upright, RGB, 8 bits, the first frame.
-
-    The EXIF orientation is applied, transparency is laid over white, 16-bit and float greys
-    are scaled to 8 bits.
-
-    Args:
-        data: the bytes of the file.
-
-    Returns:
-        (H, W, 3) RGB uint8.
-
-    Raises:
-        PhotoFailed: ``not-an-image`` if no format fits, ``unreadable`` if the data is damaged.
-        PhotoRejected: ``too-large`` beyond Pillow's bound of 179 million pixels.
-    """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a warning about a damaged tag is no reason to fill the screen
-            with Image.open(io.BytesIO(data)) as image:
-                pixels = _decode_jpeg(data) if (image.format, image.mode) == ("JPEG", "RGB") else None
-                if pixels is None:
-                    image.load()
-                    pixels = _to_rgb(image)
-                turn = _UPRIGHT.get(_orientation(image))  # after load(): it applies a TIFF's own orientation itself
-                return pixels if turn is None else np.ascontiguousarray(turn(pixels))
-    except Image.DecompressionBombError as error:
-        bound = 2 * (Image.MAX_IMAGE_PIXELS or 0)
-        raise PhotoRejected("too-large", f"more than {bound:,} pixels; scale it down first") from error
-    except UnidentifiedImageError as error:
-        raise PhotoFailed("not-an-image", "the content is no image format that Pillow knows") from error
-    except BAD_FILE_ERRORS as error:
-        raise PhotoFailed("unreadable", f"{type(error).__name__}: {error}".splitlines()[0][:200]) from error
-
-
-def _decode_jpeg(data: bytes) -> NDArray[np.uint8] | None:
-    """The pixels that Pillow would give, in half the time; None if libjpeg warns: Pillow knows what to forgive."""
-    try:
-        return np.asarray(simplejpeg.decode_jpeg(data, strict=True), np.uint8)
-    except ValueError:
-        return None
-
-
-def _orientation(image: Image.Image) -> int:
-    """The EXIF orientation, 1 to 8; 1 also where the block is damaged: the pixels are none the worse."""
-    try:
-        return int(image.getexif().get(ExifTags.Base.Orientation, 1))
-    except BAD_FILE_ERRORS:
-        return 1
-
-
-# EXIF 2.3, tag 274: how stored pixels become upright ones.
-_UPRIGHT: dict[int, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
-    2: lambda pixels: pixels[:, ::-1],
-    3: lambda pixels: pixels[::-1, ::-1],
-    4: lambda pixels: pixels[::-1],
-    5: lambda pixels: pixels.transpose(1, 0, 2),
-    6: lambda pixels: np.rot90(pixels, -1),
-    7: lambda pixels: pixels[::-1, ::-1].transpose(1, 0, 2),
-    8: lambda pixels: np.rot90(pixels),
-}
-
-
-def _to_rgb(image: Image.Image) -> NDArray[np.uint8]:
-    if image.mode == "RGB":
-        return np.array(image)
-    if image.mode.startswith("I;16"):
-        return _grey_to_rgb(np.array(image).astype(np.float64) / 65535)
-    if image.mode in ("I", "F"):
-        return _grey_to_rgb(np.array(image).astype(np.float64))
-    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
-        photo = image.convert("RGBA")
-        white = Image.new("RGBA", photo.size, "white")
-        return np.array(Image.alpha_composite(white, photo).convert("RGB"))
-    return np.array(image.convert("RGB"))
-
-
-def _grey_to_rgb(grey: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """Bring greys of unknown depth to 8 bits: [0, 1] floats, 8-bit and 16-bit counts."""
-    grey = np.nan_to_num(grey, posinf=0, neginf=0)
-    peak = grey.max(initial=0)
-    scale = 255.0 if 0 < peak <= 1 else 1.0 if peak <= 255 else 255 / 65535 if peak <= 65535 else 255 / peak
-    levels = np.clip(np.round(grey * scale), 0, 255).astype(np.uint8)
-    return np.repeat(levels[:, :, None], 3, axis=2)
-
-
-def encode_image(image: NDArray[np.uint8], suffix: str, quality: int = 95) -> bytes:
+def encode_image(image: NDArray[np.uint8], suffix: str, quality: int = 95, exif: bytes | None = None) -> bytes:
     """Encode an image as the suffix says.
 
     Args:
         image: (H, W, 3) RGB uint8.
         suffix: ``.jpg`` (full colour resolution), ``.png`` or ``.webp``.
         quality: 1 to 100; PNG ignores it.
+        exif: a block to write with it, as :meth:`toolkit.photos.Photo.exif` gives it. Beyond 65,533 bytes
+            it is left out of a JPEG, which could not hold it.
 
     Raises:
         ConfigError: another suffix.
@@ -199,12 +80,15 @@ def encode_image(image: NDArray[np.uint8], suffix: str, quality: int = 95) -> by
     if suffix not in _WRITABLE:
         raise ConfigError(f"cannot write {suffix!r} images; choose one of {', '.join(_WRITABLE)}")
     if suffix == ".jpg":
-        return bytes(simplejpeg.encode_jpeg(np.ascontiguousarray(image), quality, colorsubsampling="444"))
+        data = bytes(simplejpeg.encode_jpeg(np.ascontiguousarray(image), quality, colorsubsampling="444"))
+        if not exif or len(exif) > _SEGMENT:
+            return data
+        return b"".join((data[:2], b"\xff\xe1", (len(exif) + 2).to_bytes(2, "big"), exif, data[2:]))  # APP1 comes first
     buffer = io.BytesIO()
     if suffix == ".png":
-        Image.fromarray(image).save(buffer, "PNG", compress_level=4)
+        Image.fromarray(image).save(buffer, "PNG", compress_level=4, exif=exif or b"")
     else:
-        Image.fromarray(image).save(buffer, "WEBP", quality=quality)
+        Image.fromarray(image).save(buffer, "WEBP", quality=quality, exif=exif or b"")
     return buffer.getvalue()
 
 
@@ -215,16 +99,26 @@ def write_whole(path: Path, write: Callable[[Path], object] | bytes | str) -> No
         path: where it shall be; missing folders are made.
         write: the content, or a function that writes it to the path it is given.
     """
-    partial = path.with_name(f".{path.name}.part")
-    if not path.parent.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
+    partial, in_place = f"{path.parent}/.{path.name}.part", False
     try:
-        if isinstance(write, bytes):
-            partial.write_bytes(write)
-        elif isinstance(write, str):
-            partial.write_text(write, encoding="utf-8")
+        if callable(write):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write(Path(partial))
         else:
-            write(partial)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)  # still there only if something went wrong, Ctrl-C included
+            _write_bytes(partial, write if isinstance(write, bytes) else write.encode())
+        os.replace(partial, path)  # noqa: PTH105  Path objects cost as much as the writing
+        in_place = True
+    finally:  # Ctrl-C included
+        if not in_place:
+            Path(partial).unlink(missing_ok=True)
+
+
+def _write_bytes(path: str, data: bytes) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0)
+    try:
+        handle = os.open(path, flags, 0o666)
+    except FileNotFoundError:  # rarer than files are: asking first would cost every one of them
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(path, flags, 0o666)
+    with os.fdopen(handle, "wb") as file:
+        file.write(data)
