@@ -17,10 +17,13 @@ from toolkit.geometry import (
     RIGHT_EYE_INNER,
     RIGHT_EYE_OUTER,
     TEMPLATES,
+    anchors,
     crop_matrix,
     fit_similarity,
+    head_frame,
     head_pose,
     invert,
+    widened,
 )
 
 Array = NDArray[np.float64]
@@ -60,10 +63,22 @@ def test_points_that_coincide_are_rejected() -> None:
         fit_similarity(np.ones((5, 2)), ARCFACE_XY)
 
 
-@given(yaw=st.floats(-85, 85), pitch=st.floats(-60, 60), roll=st.floats(-170, 170), scale=st.floats(0.2, 9))
-def test_pose_is_read_back(yaw: float, pitch: float, roll: float, scale: float) -> None:
+@given(yaw=st.floats(-80, 80), pitch=st.floats(-60, 60), roll=st.floats(-170, 170), scale=st.floats(0.2, 9))
+def test_pose_is_read_back_stretched(yaw: float, pitch: float, roll: float, scale: float) -> None:
+    """Meshes of turned heads are flattened, so the angles read are larger than the mesh's own, by a fourth at most."""
     pose = head_pose(head(yaw, pitch, roll, scale, (300, 200)))
-    np.testing.assert_allclose([pose.yaw, pose.pitch, pose.roll], [yaw, pitch, roll], atol=1e-6)
+    np.testing.assert_allclose(pose.roll, roll, atol=1e-6)
+    np.testing.assert_allclose(pose.pitch, 1.07 * pitch, atol=1e-6)
+    assert 1.2 * abs(yaw) - 1e-6 <= abs(pose.yaw) <= min(90, 1.55 * abs(yaw)) + 1e-6 or abs(pose.yaw) == 90
+    assert pose.yaw * yaw >= -1e-9
+
+
+def test_yaw_grows_with_the_turn_and_ends_in_profile() -> None:
+    read = [head_pose(head(yaw)).yaw for yaw in range(-85, 86, 5)]
+    assert read == sorted(read)
+    assert read[0] == -90
+    assert read[-1] == 90
+    np.testing.assert_allclose(read, np.negative(read[::-1]), atol=1e-9)
 
 
 def test_signs_are_the_subjects() -> None:
@@ -83,7 +98,9 @@ def test_chin_crop_puts_midpoint_and_chin_where_they_belong(roll: float, scale: 
     edge = crop + 0.5  # shares count from the pixels' edges
     midpoint = (edge[RIGHT_EYE_INNER] + edge[LEFT_EYE_INNER]) / 2
     np.testing.assert_allclose(midpoint, [0.5 * size, 0.2 * size], atol=1e-6 * size)
-    np.testing.assert_allclose(edge[CHIN, 1], size, atol=1e-6 * size)
+    chin = matrix[:, :2] @ anchors(mesh)[1] + matrix[:, 2] + 0.5
+    np.testing.assert_allclose(chin[1], size, atol=1e-6 * size)
+    assert 0.99 * size < edge[CHIN, 1] < size  # the mesh's own chin lies above the true one
     np.testing.assert_allclose(crop[RIGHT_EYE_OUTER, 1], crop[LEFT_EYE_OUTER, 1], atol=1e-6 * size)
 
 
@@ -119,6 +136,28 @@ def test_ffhq_square_is_centred_below_the_eyes() -> None:
     side = 2 * max(2 * 62, 1.8 * 70)
     np.testing.assert_allclose(np.sqrt(np.linalg.det(matrix[:, :2])), 1024 / side, rtol=1e-9)
     np.testing.assert_allclose(matrix[:, :2] @ [0, 7] + matrix[:, 2], [511.5, 511.5], atol=1e-6)
+
+
+def test_a_midpoint_leans_on_the_lids_across_the_face_only() -> None:
+    mesh = head(roll=20)
+    lids = np.array([246, 161, 160, 159, 158, 157, 173, 155, 154, 153, 145, 144, 163, 7])
+    across, down = head_frame(mesh)[:, 0], head_frame(mesh)[:, 1]
+    before, chin = anchors(mesh)
+    mesh[lids] += 3.2 * across + 5 * down
+    after, chin_after = anchors(mesh)
+    np.testing.assert_allclose(after - before, 0.6 * 14 / 32 * 3.2 * across[:2], atol=1e-9)
+    np.testing.assert_allclose(chin_after, chin, atol=0.01)
+
+
+def test_a_margin_leaves_room_on_all_sides() -> None:
+    mesh = head(roll=30, scale=1.5, shift=(200, 100))
+    matrix = crop_matrix(mesh, 256)
+    wide = widened(matrix, 256, 0.25)
+    corners = np.array([[-0.5, -0.5], [255.5, 255.5]])
+    back = invert(matrix)
+    seen = (corners @ back[:, :2].T + back[:, 2]) @ wide[:, :2].T + wide[:, 2]
+    np.testing.assert_allclose(seen + 0.5, [[256 / 6, 256 / 6], [256 * 5 / 6, 256 * 5 / 6]], atol=1e-9)
+    np.testing.assert_array_equal(widened(matrix, 256, 0), matrix)
 
 
 def test_an_upside_down_mesh_is_rejected() -> None:

@@ -13,6 +13,7 @@ class Face:
 
     landmarks: NDArray[np.float64]  # (478, 3): x, y in pixels of the photo, z on the same scale, away from the camera
     score: float | None  # the detector's confidence, 0 to 1; None where the adapter reports none
+    presence: float | None = None  # the mesh network's belief that a face is there, 0 to 1; None likewise
     found_by: str = "plain"  # the pass that found it
 
     @property
@@ -22,15 +23,31 @@ class Face:
         return float(x.min()), float(y.min()), float(x.max()), float(y.max())
 
     @property
-    def width(self) -> float:
-        """Width or height of the box, whichever is less, in pixels: what ``min_face`` is compared with."""
+    def size(self) -> float:
+        """The larger side of the box, pixels, for ``min_face``: turned heads are narrow, not small."""
         left, top, right, bottom = self.box
-        return min(right - left, bottom - top)
+        return max(right - left, bottom - top)
 
 
 class Landmarker(Protocol):
     """Anything that finds faces. One instance serves one thread."""
 
-    def find(self, photo: NDArray[np.uint8]) -> list[Face]:
-        """Find the faces of a photo, (H, W, 3) RGB uint8, best score first; an empty list where there is none."""
+    def find(self, photo: NDArray[np.uint8], every: bool = False) -> list[Face]:
+        """Find the faces of a photo, (H, W, 3) RGB uint8, best score first; an empty list where there is none.
+
+        Without ``every``, it may stop at the first look that finds any; with it, small faces beside
+        a large one are searched for too.
+        """
         ...
+
+
+def overlap(a: Face, b: Face) -> float:
+    """Intersection over union of two faces' boxes, 0 to 1."""
+    a_left, a_top, a_right, a_bottom = a.box
+    b_left, b_top, b_right, b_bottom = b.box
+    across = min(a_right, b_right) - max(a_left, b_left)
+    down = min(a_bottom, b_bottom) - max(a_top, b_top)
+    if across <= 0 or down <= 0:
+        return 0.0
+    both = across * down
+    return both / ((a_right - a_left) * (a_bottom - a_top) + (b_right - b_left) * (b_bottom - b_top) - both)

@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 
 from toolkit.geometry import CHIN, LEFT_EYE_INNER, LEFT_EYE_OUTER, RIGHT_EYE_INNER, RIGHT_EYE_OUTER, Pose
 
-# Upper and lower lids and inner lips: FaceMesh indices, middle of each arc.
-_LIDS = ((159, 145, RIGHT_EYE_OUTER, RIGHT_EYE_INNER), (386, 374, LEFT_EYE_INNER, LEFT_EYE_OUTER))
+# FaceMesh indices: middle of the upper and the lower lid, outer and inner corner of each eye; then the inner lips.
+_LIDS = np.array([159, 145, RIGHT_EYE_OUTER, RIGHT_EYE_INNER, 386, 374, LEFT_EYE_OUTER, LEFT_EYE_INNER])
 _UPPER_LIP, _LOWER_LIP = 13, 14
+_MOUTH = np.array([RIGHT_EYE_INNER, LEFT_EYE_INNER, _UPPER_LIP, _LOWER_LIP, CHIN])
 
 
 def sharpness(crop: NDArray[np.uint8]) -> float:
@@ -18,24 +19,25 @@ def sharpness(crop: NDArray[np.uint8]) -> float:
 
     Source: Pech-Pacheco et al., ICPR 2000. The fixed size makes crops of any size comparable.
     """
-    small = cv2.resize(crop, (128, 128), interpolation=cv2.INTER_AREA)
-    _, spread = cv2.meanStdDev(cv2.Laplacian(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), cv2.CV_16S))
+    small = cv2.resize(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), (128, 128), interpolation=cv2.INTER_AREA)
+    _, spread = cv2.meanStdDev(cv2.Laplacian(small, cv2.CV_16S))
     return float(spread[0, 0]) ** 2
 
 
 def eyes_open(landmarks: NDArray[np.float64]) -> float:
     """Height over width of the wider-open eye: about 0.3 when open, below 0.12 when shut."""
+    lids = landmarks[_LIDS].tolist()
     return max(
-        math.dist(landmarks[top], landmarks[bottom]) / max(math.dist(landmarks[a], landmarks[b]), 1e-12)
-        for top, bottom, a, b in _LIDS
+        math.dist(top, bottom) / max(math.dist(outer, inner), 1e-12)
+        for top, bottom, outer, inner in (lids[:4], lids[4:])
     )
 
 
 def mouth_open(landmarks: NDArray[np.float64]) -> float:
     """Gap between the inner lips over the distance from the eyes to the chin: 0 when closed, 0.05 in a wide smile."""
-    midpoint = (landmarks[RIGHT_EYE_INNER] + landmarks[LEFT_EYE_INNER]) / 2
-    gap = math.dist(landmarks[_LOWER_LIP], landmarks[_UPPER_LIP])
-    return gap / max(math.dist(landmarks[CHIN], midpoint), 1e-12)
+    right, left, upper, lower, chin = landmarks[_MOUTH].tolist()
+    midpoint = [(a + b) / 2 for a, b in zip(right, left, strict=True)]
+    return math.dist(lower, upper) / max(math.dist(chin, midpoint), 1e-12)
 
 
 def target_score(pose: Pose, sharp: float, eyes: float, mouth: float) -> float:
