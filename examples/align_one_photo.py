@@ -13,7 +13,8 @@ from skimage import data
 
 from toolkit.align import align_photo
 from toolkit.cascade import open_landmarker
-from toolkit.images import encode_image, read_photo, write_whole
+from toolkit.images import encode_image, write_whole
+from toolkit.photos import read_photo
 
 
 def main(photo_path: Path | None, crop_path: Path) -> None:

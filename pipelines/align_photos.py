@@ -31,10 +31,10 @@ def align_photos(plan: Plan, config: AlignPhotosConfig, bulk: BulkConfig, stop: 
 
 
 def _open_work(source: Path, out: Path, config: AlignPhotosConfig, settings: str) -> Callable[[Job], Outcome]:
-    cutter = open_face_cutter(config.crop, config.landmarker)
+    cutter = open_face_cutter(config.crop, config.find)
 
     def work(job: Job) -> Outcome:
-        photo = cut_photo(source, job, cutter)
+        photo = cut_photo(source, job, cutter, config.keep_exif)
         try:
             return photo.outcome(_write_crops(photo, out, config), settings)
         except PhotoError as error:
@@ -49,5 +49,5 @@ def _write_crops(photo: CutPhoto, out: Path, config: AlignPhotosConfig) -> list[
     suffix = f".{config.format}"
     outputs = photo.job.outputs(len(photo.crops), suffix)
     for output, crop in zip(outputs, photo.crops, strict=True):
-        write_output(out / output, encode_image(crop, suffix, config.quality))
+        write_output(out / output, encode_image(crop, suffix, config.quality, photo.exif))
     return outputs

@@ -19,7 +19,8 @@ from torch.utils.dlpack import from_dlpack
 
 from pipelines.batches import Feed, PairBatch, normalize
 from toolkit.errors import ConfigError, DatasetError, PhotoError
-from toolkit.images import encode_image, read_photo
+from toolkit.images import encode_image
+from toolkit.photos import read_photo
 
 
 class DaliLoader:

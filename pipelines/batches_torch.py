@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from pipelines.batches import Feed, PairBatch, normalize
 from toolkit.errors import DatasetError, PhotoError
-from toolkit.images import read_photo
+from toolkit.photos import read_photo
 from toolkit.subjects import Pair
 
 

@@ -6,10 +6,10 @@ They live apart from the stages that read them because those import torch or Med
 
 import os
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Literal, get_args
 
 from toolkit.align import AlignConfig
+from toolkit.cascade import FindConfig
 from toolkit.errors import ConfigError
 
 ImageFormat = Literal["jpg", "png", "webp"]
@@ -45,17 +45,16 @@ class AlignPhotosConfig:
     """``frontalize align``."""
 
     crop: AlignConfig = field(default_factory=AlignConfig)
+    find: FindConfig = field(default_factory=FindConfig)
     format: ImageFormat = "jpg"
     quality: int = 95  # of JPEG and WebP, 1 to 100
-    landmarker: Path | None = None  # a face_landmarker.task; None: the models in MediaPipe's wheel
+    keep_exif: bool = False  # the photo's own EXIF goes into the crops; where and when it was taken is private
 
     def __post_init__(self) -> None:
         if self.format not in get_args(ImageFormat):
             raise ConfigError(f"format={self.format!r}: choose one of {', '.join(get_args(ImageFormat))}")
         if not 1 <= self.quality <= 100:
             raise ConfigError(f"quality={self.quality}: must be 1 to 100; try 95")
-        if self.landmarker is not None and not self.landmarker.is_file():
-            raise ConfigError(f"landmarker {self.landmarker}: no such file; give a .task bundle or leave it out")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

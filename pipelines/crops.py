@@ -3,6 +3,7 @@
 No torch here: a worker would load it for nothing, some seconds and 300 MB each.
 """
 
+import gc
 import hashlib
 import sys
 import time
@@ -20,17 +21,18 @@ from numpy.typing import NDArray
 from pipelines.plan import Job
 from pipelines.workers import Crash
 from toolkit.align import AlignConfig, align_photo
-from toolkit.cascade import open_landmarker
+from toolkit.cascade import FindConfig, open_landmarker
 from toolkit.errors import PhotoError, PhotoFailed, PhotoRejected
 from toolkit.geometry import Template
-from toolkit.images import decode_photo, read_bytes, write_whole
+from toolkit.images import write_whole
 from toolkit.ledger import Outcome, refused
+from toolkit.photos import Photo, read_bytes
 
 Faces = list[dict[str, Any]]
 # What MediaPipe and OpenCV raise on photos of absurd shapes, and any of them when memory runs out.
 CUT_ERRORS = (RuntimeError, ValueError, MemoryError, cv2.error)
 
-Cutter = Callable[[NDArray[np.uint8]], tuple[list[NDArray[np.uint8]], Faces]]
+Cutter = Callable[[Photo], tuple[list[NDArray[np.uint8]], Faces]]
 
 
 @dataclass(slots=True)
@@ -41,6 +43,7 @@ class CutPhoto:
     crops: list[NDArray[np.uint8]] = field(default_factory=list)  # (S, S, 3) RGB each
     faces: Faces = field(default_factory=list)
     error: PhotoError | None = None
+    exif: bytes | None = None  # for the crops, where the run wants it
     file: dict[str, Any] = field(default_factory=dict)  # sha256, size, mtime_ns of the input, as the ledger has them
     started: float = field(default_factory=time.time)
 
@@ -58,7 +61,7 @@ class CutPhoto:
         return {"seconds": round(time.time() - self.started, 4), "settings": settings, **self.file}
 
 
-def cut_photo(source: Path, job: Job, cutter: Cutter) -> CutPhoto:
+def cut_photo(source: Path, job: Job, cutter: Cutter, keep_exif: bool = False) -> CutPhoto:
     """Read one photo once, and cut it; any :class:`PhotoError` ends up in the result."""
     photo = CutPhoto(job)
     path = source / job.input
@@ -70,7 +73,9 @@ def cut_photo(source: Path, job: Job, cutter: Cutter) -> CutPhoto:
             "size": stat.st_size,
             "mtime_ns": stat.st_mtime_ns,
         }
-        photo.crops, photo.faces = cutter(decode_photo(data))
+        decoder = Photo(data)
+        photo.crops, photo.faces = cutter(decoder)
+        photo.exif = decoder.exif() if keep_exif else None
     except PhotoError as error:
         photo.error = error
     except CUT_ERRORS as error:
@@ -83,13 +88,14 @@ def open_cut(source: Path, open_cutter: Callable[[], Cutter]) -> Callable[[Job],
     return partial(cut_photo, source, cutter=open_cutter())
 
 
-def open_face_cutter(config: AlignConfig, bundle: Path | None) -> Cutter:
+def open_face_cutter(config: AlignConfig, find: FindConfig) -> Cutter:
     """A cutter that finds the faces; loads the landmark models."""
     cv2.setNumThreads(1)  # the worker processes fill the cores; threads inside each would only fight over them
     _skip_matplotlib()
-    landmarker = open_landmarker(bundle)
+    landmarker = open_landmarker(find)
+    gc.freeze()  # MediaPipe brings many objects that live as long as the process: collections need not look at them
 
-    def cutter(photo: NDArray[np.uint8]) -> tuple[list[NDArray[np.uint8]], Faces]:
+    def cutter(photo: Photo) -> tuple[list[NDArray[np.uint8]], Faces]:
         crops = align_photo(photo, landmarker, config)
         return [crop.image for crop in crops], [crop.ledger_row() for crop in crops]
 
@@ -105,17 +111,17 @@ def _skip_matplotlib() -> None:
 
 def open_crop_cutter(size: int, template: Template) -> Cutter:
     """A cutter that gives the largest face as a model wants it."""
-    return open_face_cutter(AlignConfig(size=size, template=template), None)
+    return open_face_cutter(AlignConfig(size=size, template=template), FindConfig())
 
 
 def open_whole_cutter(size: int, template: Template) -> Cutter:
     """A cutter for photos that are crops of that template already: the whole image, brought to the size."""
 
-    def cutter(photo: NDArray[np.uint8]) -> tuple[list[NDArray[np.uint8]], Faces]:
-        height, width = photo.shape[:2]
+    def cutter(photo: Photo) -> tuple[list[NDArray[np.uint8]], Faces]:
+        width, height = photo.size
         if height != width:
             raise PhotoRejected("not-square", f"{width} x {height} px is no {template} crop; leave out --aligned")
-        return [resize_square(photo, size)], []
+        return [resize_square(photo.pixels(size / width)[0], size)], []
 
     return cutter
 

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.errors import PhotoError
-from toolkit.images import encode_image, read_photo, write_whole
+from toolkit.images import encode_image, write_whole
 from toolkit.ledger import Outcome, read_ledger
+from toolkit.photos import read_photo
 
 Image = NDArray[np.uint8]
 TILE, GAP, MARGIN = 112, 4, 12  # px

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tests.conftest import Run, tree
-from toolkit.images import encode_image, read_photo
+from toolkit.images import encode_image
 from toolkit.ledger import read_ledger
+from toolkit.photos import read_photo
 
 FRONTALIZE = [sys.executable, "-c", "from pipelines.cli import main; main()"]
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Run, tree
-from toolkit.images import read_photo
 from toolkit.ledger import read_ledger
+from toolkit.photos import read_photo
 from toolkit.quality import Pose, target_score
 from toolkit.subjects import read_pairs
 

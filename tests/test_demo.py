@@ -9,8 +9,8 @@ from PIL import Image
 from pipelines.demo import PHOTOS, draw_photos
 from pipelines.report import TILE, Strip, contact_sheet, write_page
 from tests.conftest import Run, tree
-from toolkit.images import read_photo
 from toolkit.ledger import read_ledger
+from toolkit.photos import read_photo
 
 
 def test_the_photos_are_many_and_the_same_every_time(tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from toolkit.images import encode_image, read_photo
+from toolkit.images import encode_image
+from toolkit.photos import read_photo
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 

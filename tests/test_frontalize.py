@@ -14,8 +14,9 @@ from pipelines.batches import Normalization
 from pipelines.checkpoint import GeneratorCard, load_generator, save_generator
 from pipelines.frontalize import Generator
 from tests.conftest import Run, tree
-from toolkit.images import encode_image, read_photo
+from toolkit.images import encode_image
 from toolkit.ledger import read_ledger
+from toolkit.photos import read_photo
 
 FRONTALIZE = [sys.executable, "-c", "from pipelines.cli import main; main()"]
 CPU = torch.device("cpu")

@@ -16,7 +16,8 @@ from pipelines.recipes.scaleway import ScalewayConfig
 from pipelines.train import Training, recipe_settings, total_steps
 from tests.conftest import Run
 from toolkit.errors import CheckpointError, ConfigError
-from toolkit.images import encode_image, read_photo
+from toolkit.images import encode_image
+from toolkit.photos import read_photo
 
 
 def never() -> bool:

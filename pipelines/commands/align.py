@@ -25,9 +25,10 @@ from pipelines.commands.options import (
 from pipelines.configs import AlignPhotosConfig, BulkConfig, ImageFormat, require_cpu
 from pipelines.screen import Interrupt, Screen
 from toolkit.align import AlignConfig, FacePolicy
+from toolkit.cascade import FindConfig
 from toolkit.geometry import Template
 
-CROP, DEFAULT = AlignConfig(), AlignPhotosConfig()
+CROP, FIND, DEFAULT = AlignConfig(), FindConfig(), AlignPhotosConfig()
 
 
 def align(
@@ -37,8 +38,14 @@ def align(
     faces: Annotated[FacePolicy, typer.Option(help="Of several faces: which.")] = CROP.faces,
     min_face: Annotated[int, typer.Option(help="Reject smaller faces, pixels.")] = CROP.min_face,
     template: Annotated[Template, typer.Option(help="Which crop.")] = CROP.template,
+    margin: Annotated[float, typer.Option(help="More around the crop, as a share of its side.")] = CROP.margin,
     format: Annotated[ImageFormat, typer.Option(help="Of the crops.")] = DEFAULT.format,
     quality: Quality = DEFAULT.quality,
+    keep_exif: Annotated[bool, typer.Option("--keep-exif", help="Copy the photo's EXIF.")] = DEFAULT.keep_exif,
+    min_detection: Annotated[float, typer.Option(help="Drop faces the detector doubts.")] = FIND.min_detection,
+    min_presence: Annotated[float, typer.Option(help="Drop faces the mesh network doubts.")] = FIND.min_presence,
+    retries: Annotated[bool, typer.Option(help="Look in other ways where none is found.")] = FIND.retries,
+    detector: Annotated[Path | None, typer.Option(help="A YuNet .onnx: one more detector for retries.")] = None,
     landmarker: Annotated[Path | None, typer.Option(help="A face_landmarker.task; else the built-in models.")] = None,
     device: Device = "auto",
     workers: Workers = CORES,
@@ -48,8 +55,19 @@ def align(
     quiet: Quiet = False,
 ) -> None:
     """One square crop per face: chin on the bottom edge, inner-eye midpoint at 0.8 h and 0.5 w, eyes level."""
-    crop = AlignConfig(size=size, faces=faces, min_face=min_face, template=template)
-    config = AlignPhotosConfig(crop=crop, format=format, quality=quality, landmarker=landmarker)
+    config = AlignPhotosConfig(
+        crop=AlignConfig(size=size, faces=faces, min_face=min_face, template=template, margin=margin),
+        find=FindConfig(
+            min_detection=min_detection,
+            min_presence=min_presence,
+            retries=retries,
+            detector=detector,
+            landmarker=landmarker,
+        ),
+        format=format,
+        quality=quality,
+        keep_exif=keep_exif,
+    )
     bulk, limit, screen = (
         BulkConfig(workers=workers, overwrite=overwrite),
         checked_limit(max_rejects),
