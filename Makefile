@@ -25,6 +25,7 @@ check: lint test
 bench: $(READY)
 	@test -n "$(PHOTOS)" -a -n "$(PAIRS)" || { echo "say make bench PHOTOS=folder PAIRS=paired-set"; exit 1; }
 	$(BIN)/python examples/bench_align.py $(PHOTOS)
+	$(BIN)/python examples/bench_align.py $(PHOTOS) --megapixels 12
 	$(BIN)/python examples/bench_loader.py $(PAIRS)
 
 # One pip call for everything: a second one would lift protobuf or numpy past MediaPipe's pins.

@@ -13,7 +13,7 @@ from skimage import data
 
 from toolkit.align import AlignConfig, align_photo
 from toolkit.cascade import open_landmarker
-from toolkit.geometry import CHIN, LEFT_EYE_INNER, RIGHT_EYE_INNER
+from toolkit.geometry import LEFT_EYE_INNER, RIGHT_EYE_INNER, anchors
 from toolkit.images import encode_image, write_whole
 
 SIDE, BORDER, RULE = 384, 64, 150  # px: the crop, the white around it, the room for its measures
@@ -25,17 +25,19 @@ def main(path: Path) -> None:
     [crop] = align_photo(np.asarray(data.astronaut(), np.uint8), open_landmarker(), AlignConfig(size=SIDE))
     sheet = np.full((SIDE + 2 * BORDER, SIDE + 2 * BORDER + RULE, 3), 255, np.uint8)
     sheet[BORDER : BORDER + SIDE, BORDER : BORDER + SIDE] = crop.image
-    mesh = crop.face.landmarks[:, :2] @ crop.matrix[:, :2].T + crop.matrix[:, 2] + BORDER
-    eyes, left, right, bottom = BORDER + 0.2 * SIDE, BORDER, BORDER + SIDE, BORDER + SIDE
-    _line(sheet, (left, eyes), (right + 70, eyes))
+    _, chin = anchors(crop.face.landmarks)
+    eyes = crop.face.landmarks[[RIGHT_EYE_INNER, LEFT_EYE_INNER], :2]
+    points = np.vstack([eyes, chin]) @ crop.matrix[:, :2].T + crop.matrix[:, 2] + BORDER
+    eye_line, left, right, bottom = BORDER + 0.2 * SIDE, BORDER, BORDER + SIDE, BORDER + SIDE
+    _line(sheet, (left, eye_line), (right + 70, eye_line))
     _line(sheet, (BORDER + SIDE / 2, BORDER - 14), (BORDER + SIDE / 2, bottom))
     _line(sheet, (left, bottom), (right + 70, bottom))
-    for point in (mesh[RIGHT_EYE_INNER], mesh[LEFT_EYE_INNER], mesh[CHIN]):
+    for point in points:
         cv2.circle(sheet, tuple(point.round().astype(int)), 5, RED, -1, cv2.LINE_AA)
     _text(sheet, "0.5 w", (BORDER + SIDE / 2 - 20, BORDER - 22))
-    _text(sheet, "0.2 h", (right + 24, (BORDER + eyes) / 2 + 5))
-    _text(sheet, "0.8 h", (right + 24, (eyes + bottom) / 2))
-    _text(sheet, "inner-eye midpoint", (right + 24, eyes - 8))
+    _text(sheet, "0.2 h", (right + 24, (BORDER + eye_line) / 2 + 5))
+    _text(sheet, "0.8 h", (right + 24, (eye_line + bottom) / 2))
+    _text(sheet, "inner-eye midpoint", (right + 24, eye_line - 8))
     _text(sheet, "chin", (right + 24, bottom + 18))
     write_whole(path, encode_image(sheet, path.suffix))
 

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tests.golden import CROP, golden_crop
-from toolkit.align import AlignConfig, align_photo, choose_faces, crop_to_photo, cut
+from toolkit.align import AlignConfig, align_photo, choose_faces, crop_to_photo, cut, magnification, paste_back
 from toolkit.cascade import open_landmarker
 from toolkit.errors import ConfigError, PhotoRejected
 from toolkit.geometry import anchors
@@ -117,3 +117,48 @@ def test_wrong_settings_name_value_and_way_out(wrong: dict[str, object]) -> None
     with pytest.raises(ConfigError, match=str(value)) as caught:
         AlignConfig(**wrong)  # type: ignore[arg-type]
     assert "try" in str(caught.value) or "choose" in str(caught.value)
+
+
+@pytest.mark.parametrize("size", [64, 256, 512])  # crops smaller, as large, and larger than their place in the photo
+def test_a_crop_is_pasted_back_to_its_exact_place(portrait: Photo, landmarker: Landmarker, size: int) -> None:
+    [crop] = align_photo(portrait, landmarker, AlignConfig(size=size))
+    pasted = paste_back(portrait, crop.image, crop.matrix)
+    away = np.abs(pasted.astype(int) - portrait).max(axis=2)
+    xy = np.stack(np.meshgrid(np.arange(512.0), np.arange(512.0)), axis=-1).reshape(-1, 2)
+    there = (xy @ crop.matrix[:, :2].T + crop.matrix[:, 2] + 0.5).reshape(512, 512, 2) / size
+    outside = ((there < -0.02) | (there > 1.02)).any(axis=2)
+    inside = ((there > 0.05) & (there < 0.95)).all(axis=2)
+    assert not away[outside].any()
+    assert away[inside].mean() < (9 if size == 64 else 4)  # one resampling there, one back
+    rows, columns = np.nonzero(inside)
+    window = slice(rows.min(), rows.max() + 1), slice(columns.min(), columns.max() + 1)
+    here, there = (cv2.cvtColor(each[window], cv2.COLOR_RGB2GRAY).astype(np.float32) for each in (portrait, pasted))
+    shift, _ = cv2.phaseCorrelate(here, there)
+    assert np.hypot(*shift) < 0.1  # px
+
+
+def test_what_is_painted_on_the_crop_shows_where_the_matrix_says(portrait: Photo, landmarker: Landmarker) -> None:
+    [crop] = align_photo(cv2.rotate(portrait, cv2.ROTATE_90_CLOCKWISE), landmarker, AlignConfig(size=400))
+    changed = crop.image.copy()
+    cv2.circle(changed, (100, 300), 12, (0, 255, 0), -1)
+    pasted = paste_back(cv2.rotate(portrait, cv2.ROTATE_90_CLOCKWISE), changed, crop.matrix)
+    green = (pasted[..., 1] > 200) & (pasted[..., 0] < 60) & (pasted[..., 2] < 60)
+    [expected] = crop_to_photo(np.array([[100.0, 300.0]]), crop.matrix)
+    np.testing.assert_allclose(np.argwhere(green).mean(axis=0)[::-1], expected, atol=0.5)
+
+
+def test_enlarged_crops_say_so(portrait: Photo, landmarker: Landmarker) -> None:
+    [large] = align_photo(portrait, landmarker, AlignConfig(size=512))
+    [small] = align_photo(portrait, landmarker, AlignConfig(size=48))
+    assert large.ledger_row()["upscaled"] == round(magnification(large.matrix), 2) > 2
+    assert "upscaled" not in small.ledger_row()
+
+
+def test_a_margin_adds_photo_around_the_same_square(portrait: Photo, landmarker: Landmarker) -> None:
+    [tight] = align_photo(portrait, landmarker, AlignConfig(size=100))
+    [wide] = align_photo(portrait, landmarker, AlignConfig(size=200, margin=0.5))
+    np.testing.assert_allclose(wide.matrix[:, :2], tight.matrix[:, :2])
+    middle = wide.image[50:150, 50:150].astype(int)
+    assert np.abs(middle - tight.image).mean() < 1
+    with pytest.raises(ConfigError, match="margin=-0.1: must be 0 to 2"):
+        AlignConfig(margin=-0.1)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import ExifTags, Image
 
 from tests.conftest import Run, tree
 from toolkit.images import encode_image
@@ -128,6 +128,38 @@ def test_all_faces_are_numbered_from_left_to_right(portrait: NDArray[np.uint8], 
     assert read_ledger(tmp_path / "none")[0].reason.startswith("several-faces: 2 found")
 
 
+def test_options_reach_the_crop_and_its_row(portrait: NDArray[np.uint8], run: Run, tmp_path: Path) -> None:
+    source = tmp_path / "src"
+    source.mkdir()
+    exif = Image.Exif()
+    exif[ExifTags.Base.Artist], exif[ExifTags.Base.Orientation] = "NASA", 8
+    Image.fromarray(np.rot90(portrait, -1).copy()).save(source / "a.jpg", quality=95, exif=exif)
+    for name, extra in (("plain", []), ("kept", ["--keep-exif", "--margin", 0.25, "--size", 300, "--format", "webp"])):
+        assert run("align", source, tmp_path / name, *extra).exit_code == 0
+    with Image.open(tmp_path / "plain" / "a.jpg") as plain, Image.open(tmp_path / "kept" / "a.webp") as kept:
+        assert dict(plain.getexif()) == {}  # where and when a photo was taken is nobody's business
+        assert kept.getexif()[ExifTags.Base.Artist] == "NASA"
+        assert kept.getexif().get(ExifTags.Base.Orientation, 1) == 1  # the crop is upright
+        assert kept.size == (300, 300)
+    [row], [wide] = read_ledger(tmp_path / "plain"), read_ledger(tmp_path / "kept")
+    assert row.faces[0]["pass"] == "plain" and row.faces[0]["upscaled"] > 1 and row.faces[0]["presence"] > 0.9
+    ratio = row.faces[0]["matrix"][0][0] / 256 / (wide.faces[0]["matrix"][0][0] / 300)
+    np.testing.assert_allclose(ratio, 1.5, rtol=1e-3)
+
+
+def test_a_sideways_photo_is_found_unless_retries_are_off(
+    portrait: NDArray[np.uint8], run: Run, tmp_path: Path
+) -> None:
+    source = tmp_path / "src"
+    source.mkdir()
+    (source / "a.png").write_bytes(encode_image(np.rot90(portrait, 2).copy(), ".png"))
+    run("align", source, tmp_path / "found")
+    run("align", source, tmp_path / "lost", "--no-retries", "--min-detection", 0.9)
+    [found], [lost] = read_ledger(tmp_path / "found"), read_ledger(tmp_path / "lost")
+    assert found.faces[0]["pass"] == "rotated-180"
+    assert lost.code == "no-face"
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
@@ -139,6 +171,10 @@ def test_all_faces_are_numbered_from_left_to_right(portrait: NDArray[np.uint8], 
         (["{photos}", "out", "--max-rejects", "some"], "max-rejects='some'"),
         (["{photos}", "out", "--workers", "0"], "workers=0: must be 1 or more"),
         (["{photos}", "out", "--template", "passport"], "passport"),
+        (["{photos}", "out", "--margin", "3"], "margin=3.0: must be 0 to 2"),
+        (["{photos}", "out", "--min-detection", "0"], "min_detection=0.0: must be above 0, up to 1"),
+        (["{photos}", "out", "--min-presence", "2"], "min_presence=2.0: must be above 0, up to 1"),
+        (["{photos}", "out", "--detector", "y.onnx"], "no such file"),
     ],
 )
 def test_a_wrong_set_up_exits_2_before_anything_is_written(

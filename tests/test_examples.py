@@ -33,7 +33,7 @@ def test_the_crop_is_drawn(tmp_path: Path) -> None:
 
 
 def test_the_align_benchmark_measures_both(photos: Path) -> None:
-    assert "align runs at" in example("bench_align.py", photos / "ann", 1)
+    assert "align runs at" in example("bench_align.py", photos / "ann", "--rounds", 1)
 
 
 @pytest.mark.parametrize("count", [3])
