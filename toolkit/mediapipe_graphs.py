@@ -126,6 +126,25 @@ class MeshModel:
         return landmarks, self._graph.unpack_float(packets[_PRESENCE])
 
 
+class PersonModel:
+    """Selfie segmentation: which pixels show a person."""
+
+    def __init__(self) -> None:
+        self._graph = _Graph(
+            'input_stream: "image" input_side_packet: "model" output_stream: "mask" node {'
+            ' calculator: "SelfieSegmentationCpu" input_stream: "IMAGE:image" output_stream: "SEGMENTATION_MASK:mask"'
+            ' input_side_packet: "MODEL_SELECTION:model" }',
+            outputs=["mask"],
+            side_inputs={"model": 0},
+            settings={},
+        )
+
+    def mask(self, photo: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """(H, W) float32, 0 to 1, for (H, W, 3) RGB uint8; the network sees 256 x 256 of it."""
+        packet = self._graph.run(image=Frame(photo).packet)["mask"]
+        return np.array(self._graph.unpack_image(packet).numpy_view(), np.float32)
+
+
 class _Graph:
     """A MediaPipe graph given as text, run by the calling thread.
 
@@ -134,12 +153,12 @@ class _Graph:
     Args:
         text: a CalculatorGraphConfig in protobuf's text form.
         outputs: streams to observe.
-        side_inputs: flags given once, at the start.
+        side_inputs: flags and numbers given once, at the start.
         settings: calculator -> (option, value): set wherever the expanded graph has that calculator.
     """
 
     def __init__(
-        self, text: str, outputs: list[str], side_inputs: dict[str, bool], settings: dict[str, tuple[str, float]]
+        self, text: str, outputs: list[str], side_inputs: dict[str, int], settings: dict[str, tuple[str, float]]
     ) -> None:
         with quiet_stderr():
             from google.protobuf import text_format
@@ -161,9 +180,10 @@ class _Graph:
             self._outputs: dict[str, Any] = {}
             for stream in outputs:
                 self._graph.observe_output_stream(stream, self._outputs.__setitem__, True)
-            self._graph.start_run({name: packet_creator.create_bool(flag) for name, flag in side_inputs.items()})
+            pack = {bool: packet_creator.create_bool, int: packet_creator.create_int}
+            self._graph.start_run({name: pack[type(value)](value) for name, value in side_inputs.items()})
         self.unpack, self.unpack_list = _packet_getter._get_serialized_proto, _packet_getter._get_serialized_proto_list
-        self.unpack_float = _packet_getter.get_float
+        self.unpack_float, self.unpack_image = _packet_getter.get_float, _packet_getter.get_image_frame
         self._runs = 0
 
     def run(self, **inputs: Any) -> dict[str, Any]:

@@ -1,0 +1,49 @@
+"""Learn how faces differ from frontal photos: what `toolkit/face_shapes.npz` was made with.
+
+    python examples/learn_face_shapes.py PHOTOS [PHOTOS ...] OUT.npz
+
+Meshes of near-frontal faces, brought to head coordinates and made symmetric; their mean and the
+thirty directions in which they vary most, each as long as one standard deviation. The built-in
+file comes from the portraits and the London faces: meshes alone, no pixel of any photo is in it.
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from toolkit.cascade import open_landmarker
+from toolkit.errors import PhotoError
+from toolkit.geometry import head_pose
+from toolkit.images import list_photos
+from toolkit.photos import read_photo
+from toolkit.shape import head_coordinates
+from toolkit.topology import MIRROR, SKIN
+
+MODES, NEAR_FRONTAL = 30, 10.0
+
+
+def main(folders: list[Path], out: Path) -> None:
+    """Look at every photo, learn, write."""
+    landmarker, shapes = open_landmarker(), []
+    for folder in folders:
+        for name in list_photos(folder)[0]:
+            try:
+                faces = landmarker.find(read_photo(folder / name))
+            except PhotoError:
+                continue
+            if faces and abs(head_pose(faces[0].landmarks).yaw) <= NEAR_FRONTAL:
+                shapes.append(head_coordinates(faces[0].landmarks)[0][:SKIN])
+    meshes = np.array(shapes)
+    meshes = (meshes + meshes[:, MIRROR[:SKIN]] * [-1, 1, 1]) / 2
+    mean = meshes.mean(axis=0)
+    _, spread, modes = np.linalg.svd((meshes - mean).reshape(len(meshes), -1), full_matrices=False)
+    spread /= np.sqrt(len(meshes))
+    kept = (modes[:MODES] * spread[:MODES, None]).reshape(MODES, SKIN, 3)
+    np.savez_compressed(out, mean=mean.astype(np.float32), modes=kept.astype(np.float16))
+    share = (spread[:MODES] ** 2).sum() / (spread**2).sum()
+    print(f"{out}: {len(meshes)} faces, {MODES} modes hold {share:.1%} of their variance")
+
+
+if __name__ == "__main__":
+    main([Path(word) for word in sys.argv[1:-1]], Path(sys.argv[-1]))

@@ -1,0 +1,95 @@
+"""A photo taken apart: the person and what is behind, each filled where the other hides it."""
+
+from functools import cache
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from toolkit.looks import compose
+from toolkit.mediapipe_graphs import PersonModel
+
+Photo = NDArray[np.uint8]
+Mask = NDArray[np.float32]
+
+MASK_SIDE = 256  # pixels: what the network sees
+AROUND = 1.3  # half the square it looks at, in sizes of the face
+SURE, MAYBE = 0.6, 0.15  # of a person: above the one surely, below the other surely not
+
+
+@cache
+def _person_model() -> PersonModel:
+    return PersonModel()
+
+
+def person_mask(photo: Photo, landmarks: NDArray[np.float64]) -> Mask | None:
+    """Find the person around a face.
+
+    Args:
+        photo: (H, W, 3) RGB uint8.
+        landmarks: (N, 2 or more) of the face, pixels.
+
+    Returns:
+        (H, W) 0 to 1, or None where the network does not see the face as part of a person.
+    """
+    height, width = photo.shape[:2]
+    low, high = landmarks[:, :2].min(axis=0), landmarks[:, :2].max(axis=0)
+    half = max(float((high - low).max()), 1.0) * AROUND
+    scale = MASK_SIDE / (2 * half)
+    to_square = np.column_stack([np.eye(2) * scale, (MASK_SIDE - 1) / 2 - (low + high) / 2 * scale])
+    smaller, source = to_square, photo
+    if scale < 0.5:  # averaged first: single pixels of a large photo are noise
+        reduced = cv2.resize(photo, None, fx=2 * scale, fy=2 * scale, interpolation=cv2.INTER_AREA)
+        source, back = np.asarray(reduced, np.uint8), 1 / (2 * scale)
+        smaller = compose(to_square, np.array([[back, 0, back / 2 - 0.5], [0, back, back / 2 - 0.5]]))
+    square = cv2.warpAffine(source, smaller, (MASK_SIDE, MASK_SIDE), borderMode=cv2.BORDER_REPLICATE)
+    mask = _person_model().mask(np.asarray(square, np.uint8))
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    whole = cv2.warpAffine(mask, to_square, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    x, y = np.clip(landmarks[:, :2].round().astype(int).T, 0, [[width - 1], [height - 1]])
+    return np.asarray(whole, np.float32) if (whole[y, x] > SURE).mean() > 0.6 else None
+
+
+def person_only(photo: Photo, mask: Mask | None) -> Photo:
+    """The photo with the nearest of the person's own colours wherever there is no person.
+
+    What lies a hair's breadth beyond the contour is then skin or hair, not wall.
+    """
+    if mask is None:
+        return photo
+    inside = cv2.erode((mask > SURE).astype(np.uint8), np.ones((3, 3), np.uint8))
+    if not inside.any():
+        return photo
+    _, nearest = cv2.distanceTransformWithLabels(1 - inside, cv2.DIST_L2, 3, labelType=cv2.DIST_LABEL_PIXEL)
+    flat = np.flatnonzero(inside)
+    place = np.zeros(int(nearest.max()) + 1, np.intp)
+    place[nearest.reshape(-1)[flat]] = flat
+    return np.asarray(photo.reshape(-1, 3)[place[nearest]])
+
+
+def fill(photo: Photo, known: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Fill unknown pixels smoothly from the known ones around, the wider the hole the softer.
+
+    Args:
+        photo: (H, W, 3) RGB uint8.
+        known: (H, W).
+
+    Returns:
+        (H, W, 3) float32.
+
+    Source: push and pull over an image pyramid, Gortler et al., The Lumigraph, SIGGRAPH 1996.
+    """
+    weight = known.astype(np.float32)
+    levels = [(photo * weight[..., None], weight)]
+    while min(weight.shape) > 2:
+        colour, weight = levels[-1]
+        size = ((weight.shape[1] + 1) // 2, (weight.shape[0] + 1) // 2)
+        halved = (cv2.resize(each, size, interpolation=cv2.INTER_AREA) for each in (colour, weight))
+        colour, weight = (np.asarray(each, np.float32) for each in halved)
+        levels.append((colour, weight))
+    colour, weight = levels.pop()
+    filled = np.asarray(colour / np.maximum(weight, 1e-6)[..., None], np.float32)
+    for colour, weight in reversed(levels):
+        coarse = cv2.resize(filled, (weight.shape[1], weight.shape[0]), interpolation=cv2.INTER_LINEAR)
+        filled = np.asarray(colour + coarse * (1 - weight)[..., None], np.float32)
+    return filled

@@ -1,0 +1,147 @@
+"""The shape behind a mesh: what the face would look like from the front, and how it is turned and placed.
+
+A turned face's mesh is a guess on its far side. Its near side and what is known of faces in
+general (the mean of 1,000 and thirty ways to differ from it) give the rest.
+"""
+
+import math
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from toolkit.geometry import (
+    CHIN,
+    LEFT_EYE_INNER,
+    LEFT_EYE_OUTER,
+    RIGHT_EYE_INNER,
+    RIGHT_EYE_OUTER,
+    anchors,
+    head_frame,
+)
+from toolkit.topology import MIRROR, SKIN
+
+Points = NDArray[np.float64]
+
+PIVOT = np.array([0.0, 0.35, 0.55])  # head coordinates: between the ears, where the neck carries the head
+STIFFNESS = 3e-5  # how much a standard deviation of shape costs, against squared distances in head coordinates
+STEPS = 5
+FAR = 0.1  # weight of the hidden half against the near half
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """A face's shape, and how a photo shows it: photo = scale * shape @ rotation.T + shift, z on the same scale."""
+
+    shape: Points  # (468, 3) head coordinates, symmetric
+    rotation: Points  # (3, 3)
+    scale: float  # pixels per unit of head coordinates
+    shift: Points  # (2,) pixels
+    near: float  # +1 where the subject's left half is nearer to the camera, else -1
+
+    def on_photo(self, points: Points) -> Points:
+        """Carry (N, 3) points in head coordinates onto the photo: (N, 3) pixels."""
+        turned = self.scale * points @ self.rotation.T
+        turned[:, :2] += self.shift
+        return turned
+
+
+@cache
+def known_shapes() -> tuple[Points, Points]:
+    """(468, 3) mean and (30, 468, 3) modes of frontal faces; examples/learn_face_shapes.py made them."""
+    with np.load(Path(__file__).with_name("face_shapes.npz")) as stored:
+        return stored["mean"].astype(np.float64), stored["modes"].astype(np.float64)
+
+
+def head_coordinates(landmarks: Points) -> tuple[Points, Points, float, Points]:
+    """A mesh in head coordinates as it is, nothing known of other faces.
+
+    Args:
+        landmarks: (478, 3) pixels of the photo.
+
+    Returns:
+        (478, 3) head coordinates; (3, 3) rotation, scale and (3,) origin that carry them back:
+        ``landmarks = scale * points @ rotation.T + origin``.
+
+    Raises:
+        PhotoRejected: ``bad-mesh``, the points span no frame.
+    """
+    rotation = head_frame(landmarks)
+    origin = (landmarks[RIGHT_EYE_INNER] + landmarks[LEFT_EYE_INNER]) / 2
+    _, chin = anchors(landmarks)
+    down = np.append(chin, landmarks[CHIN, 2]) - origin
+    scale = max(float(down @ rotation[:, 1]), 1e-6)
+    return (landmarks - origin) @ rotation / scale, rotation, scale, origin
+
+
+def fit_shape(landmarks: Points) -> Fit:
+    """Fit shape and placement to a mesh, mostly to its near half, by Gauss and Newton.
+
+    What the thirty modes cannot express is added at the end, near and far half alike.
+
+    Args:
+        landmarks: (478, 3) pixels of the photo.
+
+    Raises:
+        PhotoRejected: ``bad-mesh``, the points span no frame.
+    """
+    mean, modes = known_shapes()
+    mesh = landmarks[:SKIN]
+    rotation = head_frame(landmarks)
+    near = 1.0 if landmarks[RIGHT_EYE_OUTER, 2] > landmarks[LEFT_EYE_OUTER, 2] else -1.0
+    across = (mesh - mesh[[RIGHT_EYE_INNER, LEFT_EYE_INNER]].mean(axis=0)) @ rotation[:, 0]
+    weights = FAR + (1 - FAR) / (1 + np.exp(-12 * near * across / np.abs(across).max()))
+    weights /= weights.sum()
+    amounts = np.zeros(len(modes))
+    shape = mean
+    for _ in range(STEPS):
+        scale, shift = _placement(shape @ rotation.T, mesh, weights)
+        turn, change = _step(shape, rotation, modes, amounts, (mesh[:, :2] - shift) / scale, weights)
+        rotation = _rotation(turn) @ rotation
+        amounts = amounts + change
+        shape = mean + np.tensordot(amounts, modes, 1)
+    scale, shift = _placement(shape @ rotation.T, mesh, weights)
+    rest = (mesh[:, :2] - shift) / scale - (shape @ rotation.T)[:, :2]
+    rest = rest @ rotation[:2]  # into head coordinates
+    trust = np.maximum(weights / weights.max() - FAR, 0.02)[:, None]
+    mirror = MIRROR[:SKIN]
+    rest = (trust * rest + trust[mirror] * rest[mirror] * [-1, 1, 1]) / (trust + trust[mirror])
+    return Fit(shape + rest, rotation, scale, shift, near)
+
+
+def _placement(turned: Points, mesh: Points, weights: Points) -> tuple[float, Points]:
+    """The scale and shift that carry turned points onto the photo, by weighted least squares."""
+    middle, target = weights @ turned[:, :2], weights @ mesh[:, :2]
+    a, b = turned[:, :2] - middle, mesh[:, :2] - target
+    scale = max(float((weights @ (a * b)).sum() / max(float((weights @ (a * a)).sum()), 1e-12)), 1e-6)
+    return scale, target - scale * middle
+
+
+def _step(
+    shape: Points, rotation: Points, modes: Points, amounts: Points, seen: Points, weights: Points
+) -> tuple[Points, Points]:
+    """One step of Gauss and Newton: a small turn (3,), and a change of the modes' amounts."""
+    turned = shape @ rotation.T
+    x, y, z = turned.T
+    zero, one = np.zeros_like(x), np.ones_like(x)
+    # Columns: three turns, two shifts, scale, modes. Shift and scale are found anew afterwards.
+    columns_x = [zero, z, -y, one, zero, x, *(modes @ rotation[0])]
+    columns_y = [-z, zero, x, zero, one, y, *(modes @ rotation[1])]
+    matrix = np.concatenate([np.stack(columns_x, axis=1), np.stack(columns_y, axis=1)])
+    rest = (seen - turned[:, :2]).T.reshape(-1)
+    weighted = matrix * np.tile(weights, 2)[:, None]
+    square, right = matrix.T @ weighted, weighted.T @ rest
+    square[6:, 6:] += STIFFNESS * np.eye(len(modes))
+    right[6:] -= STIFFNESS * amounts
+    solved = np.linalg.solve(square + 1e-12 * np.eye(len(square)), right)
+    return solved[:3], solved[6:]
+
+
+def _rotation(turn: Points) -> Points:
+    """Rodrigues' formula: the rotation about an axis by its length, radians."""
+    angle = math.sqrt(float(turn @ turn))
+    x, y, z = (turn / max(angle, 1e-12)).tolist()
+    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
+    return np.asarray(np.eye(3) + math.sin(angle) * cross + (1 - math.cos(angle)) * cross @ cross)
