@@ -69,13 +69,18 @@ class PairsConfig:
 class FrontalizeConfig:
     """``frontalize batch``."""
 
-    model: str  # path of a generator.safetensors
+    model: str  # geometric, or the path of a generator.safetensors
     size: int | None = None  # side of the outputs, pixels; None: what the model makes
     aligned: bool = False  # the photos are crops already
     batch_size: int = 32  # faces per pass of the network; memory, not results, depends on it
     format: ImageFormat = "jpg"
     quality: int = 95  # of JPEG and WebP, 1 to 100
     device: str = "auto"  # auto, cpu, cuda or cuda:i
+
+    @property
+    def keep_exif(self) -> bool:
+        """A synthesised face is no photo: it carries no camera's data."""
+        return False
 
     def __post_init__(self) -> None:
         if self.batch_size < 1:

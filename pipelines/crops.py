@@ -7,26 +7,51 @@ import gc
 import hashlib
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.plan import Job
-from pipelines.workers import Crash
-from toolkit.align import AlignConfig, align_photo
+from pipelines.bulk import run_bulk
+from pipelines.configs import BulkConfig
+from pipelines.plan import Job, Plan
+from pipelines.workers import Crash, Stop, run_in_workers
+from toolkit.align import AlignConfig, align_photo, magnification
 from toolkit.cascade import FindConfig, open_landmarker
 from toolkit.errors import PhotoError, PhotoFailed, PhotoRejected
 from toolkit.geometry import Template
-from toolkit.images import write_whole
+from toolkit.images import encode_image, write_whole
+from toolkit.landmarks import Landmarker, resized
 from toolkit.ledger import Outcome, refused
 from toolkit.photos import Photo, read_bytes
+from toolkit.steady import SteadyMesh
+from toolkit.views import frontal_view
+
+
+class OutputForm(Protocol):
+    """How images are written: what the configs of several verbs have in common."""
+
+    @property
+    def format(self) -> str:
+        """jpg, png or webp."""
+        ...
+
+    @property
+    def quality(self) -> int:
+        """Of JPEG and WebP, 1 to 100."""
+        ...
+
+    @property
+    def keep_exif(self) -> bool:
+        """The photo's own EXIF goes along."""
+        ...
+
 
 Faces = list[dict[str, Any]]
 # What MediaPipe and OpenCV raise on photos of absurd shapes, and any of them when memory runs out.
@@ -90,16 +115,22 @@ def open_cut(source: Path, open_cutter: Callable[[], Cutter]) -> Callable[[Job],
 
 def open_face_cutter(config: AlignConfig, find: FindConfig) -> Cutter:
     """A cutter that finds the faces; loads the landmark models."""
-    cv2.setNumThreads(1)  # the worker processes fill the cores; threads inside each would only fight over them
-    _skip_matplotlib()
-    landmarker = open_landmarker(find)
-    gc.freeze()  # MediaPipe brings many objects that live as long as the process: collections need not look at them
+    landmarker = open_quiet_landmarker(find)
 
     def cutter(photo: Photo) -> tuple[list[NDArray[np.uint8]], Faces]:
         crops = align_photo(photo, landmarker, config)
         return [crop.image for crop in crops], [crop.ledger_row() for crop in crops]
 
     return cutter
+
+
+def open_quiet_landmarker(find: FindConfig) -> Landmarker:
+    """A landmarker for a worker process: on one thread, and without what only people at a prompt need."""
+    cv2.setNumThreads(1)  # the worker processes fill the cores; threads inside each would only fight over them
+    _skip_matplotlib()
+    landmarker = open_landmarker(find)
+    gc.freeze()  # MediaPipe brings many objects that live as long as the process: collections need not look at them
+    return landmarker
 
 
 def _skip_matplotlib() -> None:
@@ -112,6 +143,19 @@ def _skip_matplotlib() -> None:
 def open_crop_cutter(size: int, template: Template) -> Cutter:
     """A cutter that gives the largest face as a model wants it."""
     return open_face_cutter(AlignConfig(size=size, template=template), FindConfig())
+
+
+def open_view_cutter(size: int) -> Cutter:
+    """A cutter that turns the largest face to the front; `frontalize align`'s crop, seen frontally."""
+    config, landmarker, steady = AlignConfig(size=size), open_quiet_landmarker(FindConfig()), SteadyMesh()
+
+    def cutter(photo: Photo) -> tuple[list[NDArray[np.uint8]], Faces]:
+        [crop] = align_photo(photo, landmarker, config)
+        pixels, scale = photo.pixels(magnification(crop.matrix))
+        view, _ = frontal_view(pixels, steady(pixels, resized(crop.face, scale)), size)
+        return [view], [crop.ledger_row()]
+
+    return cutter
 
 
 def open_whole_cutter(size: int, template: Template) -> Cutter:
@@ -132,6 +176,48 @@ def resize_square(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
         return image
     interpolation = cv2.INTER_AREA if size < image.shape[0] else cv2.INTER_CUBIC
     return np.asarray(cv2.resize(image, (size, size), interpolation=interpolation), np.uint8)
+
+
+def cut_into(
+    plan: Plan,
+    open_cutter: Callable[[], Cutter],
+    form: OutputForm,
+    settings: str,
+    bulk: BulkConfig,
+    stop: Stop,
+) -> Iterator[Outcome]:
+    """Cut every photo of a plan in worker processes, which also write; one outcome per photo, in the ledger already.
+
+    Raises:
+        ConfigError: OUT or a model cannot be used.
+    """
+
+    def work(jobs: Sequence[Job]) -> Iterator[Outcome]:
+        open_work = partial(_open_cut_and_write, plan.source, plan.out, open_cutter, form, settings)
+        for result in run_in_workers(open_work, jobs, bulk.workers, stop):
+            yield crash_outcome(result) if isinstance(result, Crash) else result
+
+    return run_bulk(plan, work, settings, bulk.overwrite)
+
+
+def _open_cut_and_write(
+    source: Path, out: Path, open_cutter: Callable[[], Cutter], form: OutputForm, settings: str
+) -> Callable[[Job], Outcome]:
+    cutter = open_cutter()
+
+    def work(job: Job) -> Outcome:
+        photo = cut_photo(source, job, cutter, form.keep_exif)
+        try:
+            if photo.error is not None:
+                raise photo.error
+            outputs = job.outputs(len(photo.crops), f".{form.format}")
+            for output, crop in zip(outputs, photo.crops, strict=True):
+                write_output(out / output, encode_image(crop, f".{form.format}", form.quality, photo.exif))
+            return photo.outcome(outputs, settings)
+        except PhotoError as error:
+            return photo.refusal(error, settings)
+
+    return work
 
 
 def write_output(path: Path, data: bytes) -> None:

@@ -32,7 +32,7 @@ from toolkit.images import encode_image
 from toolkit.ledger import Outcome
 
 Image = NDArray[np.uint8]
-NOT_YET = ("refiner", "geometric")
+NOT_YET = ("refiner",)
 
 
 class Generator:
@@ -136,7 +136,9 @@ class Frontalizer:
 
 def _weights_path(model: str) -> Path:
     if model in NOT_YET:
-        raise CheckpointError(f"model={model!r}: not built in yet; give the path of a run's generator.safetensors")
+        raise CheckpointError(
+            f"model={model!r}: not built in yet; use geometric, or give the path of a run's generator.safetensors"
+        )
     return Path(model)
 
 

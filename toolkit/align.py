@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from toolkit.errors import ConfigError, PhotoRejected
 from toolkit.geometry import TEMPLATES, Pose, Template, crop_matrix, head_pose, invert, widened
-from toolkit.landmarks import Face, Landmarker, overlap
+from toolkit.landmarks import Face, Landmarker, overlap, resized
 from toolkit.looks import around, compose
 from toolkit.quality import eyes_open, mouth_open, sharpness
 
@@ -141,7 +141,7 @@ def _find(photo: Decoder, landmarker: Landmarker, every: bool) -> list[Face]:
     if not faces and scale < 1:
         pixels, scale = photo.pixels()
         faces = landmarker.find(pixels, every)
-    faces = [_enlarged(face, scale) for face in faces]
+    faces = [resized(face, 1 / scale) for face in faces]
     if scale == 1:
         return faces
     return [_seen_finer(photo, landmarker, face, scale) for face in faces]
@@ -157,18 +157,9 @@ def _seen_finer(photo: Decoder, landmarker: Landmarker, face: Face, scale: float
     left, top, right, bottom = (edge * finer for edge in face.box)
     look = around(pixels, face.found_by, (left + right) / 2, (top + bottom) / 2, max(right - left, bottom - top))
     shift = np.append(look.to_photo[:, 2], 0)
-    seen = [_enlarged(replace(one, landmarks=one.landmarks + shift), finer) for one in landmarker.find(look.picture)]
+    seen = [resized(replace(one, landmarks=one.landmarks + shift), 1 / finer) for one in landmarker.find(look.picture)]
     best = max(seen, key=lambda one: overlap(one, face), default=face)
     return replace(best, found_by=face.found_by) if overlap(best, face) > 0.5 else face
-
-
-def _enlarged(face: Face, scale: float) -> Face:
-    """A face found at a scale, in pixels of the full photo."""
-    if scale == 1:
-        return face
-    landmarks = face.landmarks / scale
-    landmarks[:, :2] += 0.5 / scale - 0.5
-    return replace(face, landmarks=landmarks)
 
 
 def _cut_from(photo: Decoder, matrix: NDArray[np.float64], size: int) -> NDArray[np.uint8]:

@@ -1,6 +1,6 @@
 """What a face in a photo is, and what it means to find one."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -51,3 +51,12 @@ def overlap(a: Face, b: Face) -> float:
         return 0.0
     both = across * down
     return both / ((a_right - a_left) * (a_bottom - a_top) + (b_right - b_left) * (b_bottom - b_top) - both)
+
+
+def resized(face: Face, scale: float) -> Face:
+    """A face as it lies in its photo at another scale: pixel centres, so half a pixel moves along."""
+    if scale == 1:
+        return face
+    landmarks = face.landmarks * scale
+    landmarks[:, :2] += (scale - 1) / 2
+    return replace(face, landmarks=landmarks)

@@ -22,6 +22,33 @@ def _person_model() -> PersonModel:
     return PersonModel()
 
 
+def head_part(
+    photo: Photo, middle: NDArray[np.float64], half: float, shrink: float
+) -> tuple[Photo, NDArray[np.float64], float]:
+    """Cut out the part of a photo that matters, at about the resolution it is wanted in.
+
+    Finer pixels, picked singly afterwards, would alias; photos are never enlarged.
+
+    Args:
+        photo: (H, W, 3) RGB uint8.
+        middle: (2 or more,) of the part, pixels.
+        half: its side, pixels; cut short by the photo's edge.
+        shrink: photo pixels per pixel wanted.
+
+    Returns:
+        The part; the (2,) shift that was cut away; its scale. A point lies at
+        ``(xy - shift + 0.5) * scale - 0.5`` in it.
+    """
+    height, width = photo.shape[:2]
+    left, top = np.clip(np.floor(middle[:2] - half), 0, [width - 2, height - 2]).astype(int)
+    right, bottom = np.clip(np.ceil(middle[:2] + half), [left + 2, top + 2], [width, height]).astype(int)
+    part, shift = np.ascontiguousarray(photo[top:bottom, left:right]), np.array([left, top], np.float64)
+    if shrink < 1.5:
+        return part, shift, 1.0
+    size = max(2, round(part.shape[1] / shrink)), max(2, round(part.shape[0] / shrink))
+    return np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_AREA), np.uint8), shift, size[0] / part.shape[1]
+
+
 def person_mask(photo: Photo, landmarks: NDArray[np.float64]) -> Mask | None:
     """Find the person around a face.
 

@@ -26,6 +26,7 @@ from toolkit.topology import MIRROR, SKIN
 Points = NDArray[np.float64]
 
 PIVOT = np.array([0.0, 0.35, 0.55])  # head coordinates: between the ears, where the neck carries the head
+HEAD_HALF = 1.7  # head coordinates: half the side of the square around the pivot that holds a head with its hair
 STIFFNESS = 3e-5  # how much a standard deviation of shape costs, against squared distances in head coordinates
 STEPS = 5
 FAR = 0.1  # weight of the hidden half against the near half

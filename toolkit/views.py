@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from toolkit.align import magnification
 from toolkit.geometry import Template, crop_matrix
 from toolkit.landmarks import Face
-from toolkit.layers import MAYBE, fill, person_mask, person_only
+from toolkit.layers import MAYBE, fill, head_part, person_mask, person_only
 from toolkit.mesh import build_head, head_mirror, head_triangles, normals, oval
 from toolkit.raster import look_up, rasterize
-from toolkit.shape import PIVOT, Fit, fit_shape
+from toolkit.shape import HEAD_HALF, PIVOT, Fit, fit_shape
 from toolkit.topology import SKIN
 from toolkit.turnable import Light, TurnableHead, View
 
@@ -24,7 +24,6 @@ Map = NDArray[np.float32]
 
 GRAZING = 0.05  # half the width of the blend where both halves show a place equally well
 HIDDEN, HIDDEN_FULLY = 0.01, 0.03  # head coordinates: how far behind another part of the face a vertex is out of sight
-HEAD_HALF = 1.7  # head coordinates: half the side of the square around the pivot that holds a head with its hair
 
 
 def rotate_view(photo: Photo, face: Face, yaw: float, pitch: float = 0.0, light: Light | None = None) -> View:
@@ -73,7 +72,9 @@ def frontal_view(
     fit = fit_shape(face.landmarks)
     matrix = crop_matrix(fit.shape, size, template)
     head = build_head(fit.shape, back=False).vertices
-    photo, shift, source_scale = _head_only(photo, fit, fit.scale / magnification(matrix))
+    photo, shift, source_scale = head_part(
+        photo, fit.on_photo(PIVOT[None])[0], HEAD_HALF * fit.scale, fit.scale / magnification(matrix)
+    )
     place = (_source(face, fit, head) - shift + 0.5) * source_scale - 0.5
     mask = person_mask(photo, place[:SKIN])
     skin = person_only(photo, mask)
@@ -101,23 +102,6 @@ def _source(face: Face, fit: Fit, head: Points) -> Points:
     off = mesh[oval()] - placed[oval()]
     rings = (len(head) - SKIN) // len(off)
     return np.concatenate([mesh, placed[SKIN:] + np.tile(off, (rings, 1))])
-
-
-def _head_only(photo: Photo, fit: Fit, shrink: float) -> tuple[Photo, Points, float]:
-    """The part of the photo with the head, at about the view's resolution: finer pixels, picked singly, would alias.
-
-    Returns it, the (2,) shift that was cut away, in pixels of the photo, and its scale.
-    """
-    height, width = photo.shape[:2]
-    middle, half = fit.on_photo(PIVOT[None])[0, :2], HEAD_HALF * fit.scale
-    left, top = np.clip(np.floor(middle - half), 0, [width - 2, height - 2]).astype(int)
-    right, bottom = np.clip(np.ceil(middle + half), [left + 2, top + 2], [width, height]).astype(int)
-    part = photo[top:bottom, left:right]
-    if shrink < 1.5:
-        return np.ascontiguousarray(part), np.array([left, top], np.float64), 1.0
-    size = max(1, round(part.shape[1] / shrink)), max(1, round(part.shape[0] / shrink))
-    reduced = cv2.resize(part, size, interpolation=cv2.INTER_AREA)
-    return np.asarray(reduced, np.uint8), np.array([left, top], np.float64), size[0] / part.shape[1]
 
 
 def _visibility(fit: Fit, head: Points) -> Points:

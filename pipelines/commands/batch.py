@@ -20,7 +20,8 @@ from pipelines.commands.options import (
     planned,
     run_watched,
 )
-from pipelines.configs import BulkConfig, FrontalizeConfig, ImageFormat
+from pipelines.configs import BulkConfig, FrontalizeConfig, ImageFormat, require_cpu
+from pipelines.frontal_views import frontal_views
 from pipelines.screen import Interrupt, Screen
 
 DEFAULT = FrontalizeConfig(model="refiner")
@@ -29,7 +30,7 @@ DEFAULT = FrontalizeConfig(model="refiner")
 def batch(
     source: Source,
     out: Out,
-    model: Annotated[str, typer.Option(help="A run's generator.safetensors.")] = DEFAULT.model,
+    model: Annotated[str, typer.Option(help="geometric, or a run's generator.safetensors.")] = DEFAULT.model,
     size: Annotated[int | None, typer.Option(help="Side of the outputs, pixels; by default the model's.")] = None,
     aligned: Annotated[bool, typer.Option("--aligned", help="The photos are crops of `frontalize align`.")] = False,
     batch_size: Annotated[int, typer.Option(help="Faces per pass of the network.")] = DEFAULT.batch_size,
@@ -57,6 +58,13 @@ def batch(
         checked_limit(max_rejects),
         Screen(json, quiet),
     )
+    if model == "geometric":
+        require_cpu(device)
+        with Interrupt() as stop:
+            plan = planned(source, out, screen)
+            screen.say("frontalizing by geometry on the CPU")
+            run_watched(screen, plan, frontal_views(plan, config, bulk, stop), "frontalizing", limit, stop)
+        return
     from pipelines.frontalize import Frontalizer
 
     with Interrupt() as stop:

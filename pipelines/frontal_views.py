@@ -1,0 +1,27 @@
+"""Stage: a folder of photos -> a mirrored folder of frontal views, by geometry alone: no weights, no GPU."""
+
+from collections.abc import Iterator
+from functools import partial
+
+from pipelines.bulk import digest
+from pipelines.configs import BulkConfig, FrontalizeConfig
+from pipelines.crops import cut_into, open_view_cutter
+from pipelines.plan import Plan
+from pipelines.workers import Stop
+from toolkit.ledger import Outcome
+
+SIZE = 256  # pixels: the side where none is asked for
+VERSION = 1  # raised when the same photo would give another view: finished ones are then done again
+
+
+def frontal_views(plan: Plan, config: FrontalizeConfig, bulk: BulkConfig, stop: Stop) -> Iterator[Outcome]:
+    """Turn the largest face of every photo to the front; one outcome per photo, each in the ledger already.
+
+    Aligned crops go the same way as raw photos: the face is looked for in either.
+
+    Raises:
+        ConfigError: OUT cannot be used.
+    """
+    size = config.size or SIZE
+    settings = digest("geometric", VERSION, size, config.format, config.quality)
+    return cut_into(plan, partial(open_view_cutter, size), config, settings, bulk, stop)
