@@ -14,7 +14,8 @@ Mask = NDArray[np.float32]
 
 MASK_SIDE = 256  # pixels: what the network sees
 AROUND = 1.3  # half the square it looks at, in sizes of the face
-SURE, MAYBE = 0.6, 0.15  # of a person: above the one surely, below the other surely not
+SEEN = 0.8  # of the face's nearer points at least
+CERTAIN, SURE, MAYBE = 0.8, 0.6, 0.15  # of a person: above the first two surely, below the last surely not
 
 
 @cache
@@ -54,7 +55,7 @@ def person_mask(photo: Photo, landmarks: NDArray[np.float64]) -> Mask | None:
 
     Args:
         photo: (H, W, 3) RGB uint8.
-        landmarks: (N, 2 or more) of the face, pixels.
+        landmarks: (N, 3) of the face, pixels.
 
     Returns:
         (H, W) 0 to 1, or None where the network does not see the face as part of a person.
@@ -73,18 +74,28 @@ def person_mask(photo: Photo, landmarks: NDArray[np.float64]) -> Mask | None:
     mask = _person_model().mask(np.asarray(square, np.uint8))
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     whole = cv2.warpAffine(mask, to_square, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE)
-    x, y = np.clip(landmarks[:, :2].round().astype(int).T, 0, [[width - 1], [height - 1]])
-    return np.asarray(whole, np.float32) if (whole[y, x] > SURE).mean() > 0.6 else None
+    nearer = landmarks[landmarks[:, 2] <= np.median(landmarks[:, 2])]  # of a profile's others, many lie off the face
+    x, y = np.clip(nearer[:, :2].round().astype(int).T, 0, [[width - 1], [height - 1]])
+    return np.asarray(whole, np.float32) if (whole[y, x] > SURE).mean() > SEEN else None
 
 
-def person_only(photo: Photo, mask: Mask | None) -> Photo:
+def person_only(photo: Photo, mask: Mask | None, inset: float = 1.0) -> Photo:
     """The photo with the nearest of the person's own colours wherever there is no person.
 
     What lies a hair's breadth beyond the contour is then skin or hair, not wall.
+
+    Args:
+        photo: (H, W, 3) RGB uint8.
+        mask: from :func:`person_mask`; None leaves the photo as it is.
+        inset: pixels; colours so near to the contour are not trusted either, they are mixed with the wall's.
     """
     if mask is None:
         return photo
-    inside = cv2.erode((mask > SURE).astype(np.uint8), np.ones((3, 3), np.uint8))
+    inside = np.asarray(mask > CERTAIN, np.uint8)
+    if reach := round(inset):
+        inside = np.asarray(
+            cv2.erode(inside, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1,) * 2)), np.uint8
+        )
     if not inside.any():
         return photo
     _, nearest = cv2.distanceTransformWithLabels(1 - inside, cv2.DIST_L2, 3, labelType=cv2.DIST_LABEL_PIXEL)

@@ -5,7 +5,7 @@ general (the mean of 1,000 and thirty ways to differ from it) give the rest.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -47,6 +47,10 @@ class Fit:
         turned = self.scale * points @ self.rotation.T
         turned[:, :2] += self.shift
         return turned
+
+    def moved(self, shift: Points, scale: float) -> "Fit":
+        """The same in a part of the photo: ``(xy - shift + 0.5) * scale - 0.5``."""
+        return replace(self, scale=self.scale * scale, shift=(self.shift - shift + 0.5) * scale - 0.5)
 
 
 @cache

@@ -4,11 +4,14 @@ The face's own pixels are moved, none is invented: what the photo does not show 
 mirrored half of the face, or from what is next to it.
 """
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.align import magnification
+from toolkit.contour import within_contour
 from toolkit.geometry import Template, crop_matrix
 from toolkit.landmarks import Face
 from toolkit.layers import MAYBE, fill, head_part, person_mask, person_only
@@ -23,6 +26,7 @@ Points = NDArray[np.float64]
 Map = NDArray[np.float32]
 
 GRAZING = 0.05  # half the width of the blend where both halves show a place equally well
+INSET = 0.01  # head coordinates: so near to the contour the photo mixes skin and wall
 HIDDEN, HIDDEN_FULLY = 0.01, 0.03  # head coordinates: how far behind another part of the face a vertex is out of sight
 
 
@@ -72,12 +76,14 @@ def frontal_view(
     fit = fit_shape(face.landmarks)
     matrix = crop_matrix(fit.shape, size, template)
     head = build_head(fit.shape, back=False).vertices
-    photo, shift, source_scale = head_part(
+    photo, shift, shown = head_part(
         photo, fit.on_photo(PIVOT[None])[0], HEAD_HALF * fit.scale, fit.scale / magnification(matrix)
     )
-    place = (_source(face, fit, head) - shift + 0.5) * source_scale - 0.5
-    mask = person_mask(photo, place[:SKIN])
-    skin = person_only(photo, mask)
+    face, fit = _moved(face, shift, shown), fit.moved(shift, shown)
+    mask = person_mask(photo, face.landmarks[:SKIN])
+    mesh = face.landmarks[:SKIN, :2]
+    place = _source(mesh if mask is None else within_contour(mesh, fit, mask), fit, head)
+    skin = person_only(photo, mask, INSET * fit.scale)
     target = np.column_stack([head[:, :2] @ matrix[:, :2].T + matrix[:, 2], head[:, 2] * magnification(matrix)])
     triangles, mirror = head_triangles(back=False), head_mirror(back=False)
     seen = rasterize(target.astype(np.float32), triangles, (size, size))
@@ -95,10 +101,16 @@ def frontal_view(
     return np.clip(image, 0, 255).astype(np.uint8), visible * inside
 
 
-def _source(face: Face, fit: Fit, head: Points) -> Points:
+def _moved(face: Face, shift: Points, scale: float) -> Face:
+    """A face in the part of the photo that :func:`toolkit.layers.head_part` cut out."""
+    landmarks = face.landmarks * scale
+    landmarks[:, :2] += (0.5 - shift) * scale - 0.5
+    return replace(face, landmarks=landmarks)
+
+
+def _source(mesh: Points, fit: Fit, head: Points) -> Points:
     """(V, 2) where each vertex's colour lies in the photo: the mesh itself, and the skull as it hangs on the mesh."""
     placed = fit.on_photo(head)[:, :2]
-    mesh = face.landmarks[:SKIN, :2]
     off = mesh[oval()] - placed[oval()]
     rings = (len(head) - SKIN) // len(off)
     return np.concatenate([mesh, placed[SKIN:] + np.tile(off, (rings, 1))])
