@@ -66,6 +66,51 @@ class PairsConfig:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class SynthConfig:
+    """``frontalize pairs synth``."""
+
+    yaws: tuple[float, ...] = tuple(float(yaw) for yaw in range(-75, 76, 15))  # degrees to turn heads by
+    pitches: tuple[float, ...] = (0.0,)  # degrees
+    per_photo: int | None = None  # so many poses drawn at random from the grid's span; None: the whole grid
+    light: float = 0.0  # strength of a lamp from a random side, 0 (as in the photo) to 1
+    seed: int = 0
+    size: int = 128  # side of the crops, pixels
+    max_turn: float = 12.0  # degrees: photos turned further are no targets
+    min_sharpness: float = 20.0  # see toolkit.quality.sharpness
+    max_enlarged: float = 1.25  # photos with fewer pixels than the crop by more than that are no targets
+    format: ImageFormat = "jpg"
+    quality: int = 95  # of JPEG and WebP, 1 to 100
+
+    def __post_init__(self) -> None:
+        for name, bound in (("yaws", 90), ("pitches", 45)):
+            wrong = [value for value in getattr(self, name) if abs(value) > bound]
+            if wrong or not getattr(self, name):
+                raise ConfigError(f"{name}={getattr(self, name)}: must be degrees from -{bound} to {bound}")
+        if self.per_photo is not None and self.per_photo < 1:
+            raise ConfigError(f"per_photo={self.per_photo}: must be 1 or more; leave it out for the whole grid")
+        if not 0 <= self.light <= 1:
+            raise ConfigError(f"light={self.light}: must be 0 to 1; try 0.5")
+
+
+def parse_angles(text: str) -> tuple[float, ...]:
+    """Degrees as the command line has them: ``-75:75:15`` (first, last, step), or ``-30,0,30``.
+
+    Raises:
+        ConfigError: neither.
+    """
+    try:
+        if ":" in text:
+            first, last, step = (float(part) for part in text.split(":"))
+            count = int((last - first) / step + 1e-9) + 1
+            if step <= 0 or not 1 <= count <= 1000:
+                raise ValueError
+            return tuple(first + number * step for number in range(count))
+        return tuple(float(part) for part in text.split(","))
+    except (ValueError, ZeroDivisionError) as error:
+        raise ConfigError(f"angles {text!r}: say first:last:step, as -75:75:15, or a list, as -30,0,30") from error
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class FrontalizeConfig:
     """``frontalize batch``."""
 

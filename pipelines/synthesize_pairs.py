@@ -1,0 +1,169 @@
+"""Stage: ordinary near-frontal photos -> a paired set: each photo is a target, its turned views are the inputs."""
+
+import csv
+import io
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.bulk import digest, run_bulk
+from pipelines.configs import BulkConfig, SynthConfig
+from pipelines.crops import crash_outcome, cut_photo, open_quiet_landmarker, write_output
+from pipelines.plan import Job, Plan
+from pipelines.workers import Crash, Stop, run_in_workers
+from toolkit.align import AlignConfig, AlignedCrop, align_photo, cut, magnification
+from toolkit.cascade import FindConfig
+from toolkit.errors import PhotoError, PhotoRejected
+from toolkit.geometry import crop_matrix
+from toolkit.images import encode_image, write_whole
+from toolkit.landmarks import Face, Landmarker
+from toolkit.ledger import Outcome, read_ledger
+from toolkit.looks import compose
+from toolkit.photos import Photo
+from toolkit.quality import sharpness
+from toolkit.shape import HEAD_HALF, PIVOT, head_coordinates
+from toolkit.turnable import Light, TurnableHead
+
+LABELS = "labels.csv"
+VERSION = 1  # raised when the same photo would give other views: finished ones are then done again
+FINER = 1.25  # resolution at which heads are turned, of the crop's: the crop is resampled from it once more
+Image = NDArray[np.uint8]
+Rows = list[dict[str, Any]]
+
+
+def synthesize_pairs(plan: Plan, config: SynthConfig, bulk: BulkConfig, stop: Stop) -> Iterator[Outcome]:
+    """Turn every photo of a plan; one outcome per photo, its target the first output, then ``labels.csv``.
+
+    Raises:
+        ConfigError: OUT cannot be used.
+    """
+    settings = digest(config, VERSION)
+
+    def work(jobs: Sequence[Job]) -> Iterator[Outcome]:
+        open_work = partial(_open_work, plan.source, plan.out, config, settings)
+        for result in run_in_workers(open_work, jobs, bulk.workers, stop):
+            yield crash_outcome(result) if isinstance(result, Crash) else result
+
+    yield from run_bulk(plan, work, settings, bulk.overwrite)
+    write_whole(plan.out / LABELS, _labels(plan))
+
+
+def as_subjects(plan: Plan) -> Plan:
+    """The same photos, each a subject of its own, side by side as the layout asks: ``a/b.jpg`` becomes ``a-b``."""
+    jobs, taken = [], set[str]()
+    for job in plan.jobs:
+        name, number = job.stem.replace("/", "-"), 2
+        while name in taken:  # a/b.jpg and a-b.jpg: sorted order makes the numbering stable
+            name, number = f"{job.stem.replace('/', '-')}-{number}", number + 1
+        taken.add(name)
+        jobs.append(Job(job.input, name))
+    return Plan(plan.source, plan.out, jobs, plan.refused, plan.passed_over)
+
+
+def _open_work(source: Path, out: Path, config: SynthConfig, settings: str) -> Callable[[Job], Outcome]:
+    landmarker = open_quiet_landmarker(FindConfig())
+
+    def work(job: Job) -> Outcome:
+        names: list[str] = []
+
+        def cutter(photo: Photo) -> tuple[list[Image], Rows]:
+            crop, pixels, face = _gated(photo, landmarker, config)
+            poses = draw_poses(config, job.stem)
+            names.extend(["", *(_name(*pose) for pose in poses)])
+            return _turned(crop, pixels, face, poses, config.size)
+
+        photo = cut_photo(source, job, cutter)
+        try:
+            if photo.error is not None:
+                raise photo.error
+            suffix = f".{config.format}"
+            outputs = [f"{job.stem}/{name}{suffix}" if name else f"{job.stem}{suffix}" for name in names]
+            for output, image in zip(outputs, photo.crops, strict=True):
+                write_output(out / output, encode_image(image, suffix, config.quality))
+            return photo.outcome(outputs, settings)
+        except PhotoError as error:
+            return photo.refusal(error, settings)
+
+    return work
+
+
+def _gated(photo: Photo, landmarker: Landmarker, config: SynthConfig) -> tuple[AlignedCrop, Image, Face]:
+    """The aligned crop, and the head with room around it in about the crop's resolution.
+
+    Raises:
+        PhotoRejected: ``turned``, ``blurred`` or ``small-face``, or as :func:`toolkit.align.align_photo` says.
+    """
+    [crop] = align_photo(photo, landmarker, AlignConfig(size=config.size))
+    pose, sharp = crop.pose, sharpness(crop.image)
+    if abs(pose.yaw) > config.max_turn or abs(pose.pitch) > config.max_turn + 10:
+        raise PhotoRejected("turned", f"yaw {pose.yaw:.0f}, pitch {pose.pitch:.0f}; --max-turn is {config.max_turn:g}")
+    if sharp < config.min_sharpness:
+        raise PhotoRejected("blurred", f"sharpness {sharp:.0f}, below --min-sharpness {config.min_sharpness:g}")
+    if (enlarged := magnification(crop.matrix)) > config.max_enlarged:
+        raise PhotoRejected("small-face", f"would be enlarged {enlarged:.1f} times, above {config.max_enlarged:g}")
+    _, rotation, scale, origin = head_coordinates(crop.face.landmarks)
+    wanted = min(FINER * magnification(crop.matrix), 1.0)
+    pixels, decoded = photo.pixels(wanted)
+    middle = (scale * rotation @ PIVOT + origin)[:2]
+    side = round(2 * HEAD_HALF * scale * wanted)
+    matrix = np.column_stack([np.eye(2) * wanted, (side - 1) / 2 - middle * wanted])
+    landmarks = crop.face.landmarks * wanted
+    landmarks[:, :2] = crop.face.landmarks[:, :2] @ matrix[:, :2].T + matrix[:, 2]
+    from_decoded = matrix @ np.array(
+        [[1 / decoded, 0, 0.5 / decoded - 0.5], [0, 1 / decoded, 0.5 / decoded - 0.5], [0, 0, 1]]
+    )
+    return crop, cut(pixels, from_decoded, side), Face(landmarks, crop.face.score)
+
+
+def draw_poses(config: SynthConfig, name: str) -> list[tuple[float, float, Light | None]]:
+    """The poses of one photo: the whole grid, or so many drawn evenly from its span; the same for the same name."""
+    random = np.random.default_rng([config.seed, *name.encode()])
+    if config.per_photo is None:
+        poses = [(yaw, pitch) for yaw in config.yaws for pitch in config.pitches]
+    else:
+        spans = [(min(span), max(span)) for span in (config.yaws, config.pitches)]
+        poses = [tuple(random.uniform(*span) for span in spans) for _ in range(config.per_photo)]  # type: ignore[misc]
+    lamps = [(random.uniform(-90, 90), random.uniform(0, config.light)) if config.light else None for _ in poses]
+    return [(yaw, pitch, lamp) for (yaw, pitch), lamp in zip(poses, lamps, strict=True)]
+
+
+def _name(yaw: float, pitch: float, light: Light | None) -> str:
+    lit = "" if light is None else f"_light{light[0]:+06.1f}"
+    return f"yaw{yaw:+06.1f}_pitch{pitch:+06.1f}{lit}"
+
+
+def _turned(
+    crop: AlignedCrop, pixels: Image, face: Face, poses: list[tuple[float, float, Light | None]], size: int
+) -> tuple[list[Image], Rows]:
+    """The target and its views, all of them crops; and their rows, whose pose is the true one."""
+    head = TurnableHead(pixels, face)
+    own = crop.ledger_row()
+    images, rows = [crop.image], [own]
+    for yaw, pitch, light in poses:
+        view = head.view(yaw, pitch, light)
+        images.append(cut(view.image, crop_matrix(view.landmarks, size), size))
+        row = {"yaw": round(own["yaw"] + yaw, 1), "pitch": round(own["pitch"] + pitch, 1), "roll": own["roll"]}
+        lit = {} if light is None else {"light": round(light[0], 1), "light_strength": round(light[1], 2)}
+        rows.append(row | lit | {"box": own["box"], "score": own["score"], "matrix": own["matrix"]})
+    return images, rows
+
+
+def _labels(plan: Plan) -> str:
+    """The set's table: one row per file, with its pose in degrees and its lamp."""
+    buffer = io.StringIO()
+    table = csv.writer(buffer, lineterminator="\n")
+    table.writerow(["file", "subject", "role", "yaw", "pitch", "roll", "light", "light_strength", "source"])
+    here = {job.input for job in plan.jobs}
+    for row in sorted(read_ledger(plan.out), key=lambda row: row.input.split("/")):
+        if row.input not in here:
+            continue  # a photo of an earlier run that is gone
+        for output, face in zip(row.outputs, row.faces, strict=True):
+            subject, slash, _ = output.partition("/")
+            subject = subject if slash else Path(output).stem
+            values = [face.get(key, "") for key in ("yaw", "pitch", "roll", "light", "light_strength")]
+            table.writerow([output, subject, "input" if slash else "target", *values, row.input])
+    return buffer.getvalue()
