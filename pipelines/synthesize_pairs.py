@@ -22,7 +22,6 @@ from toolkit.geometry import crop_matrix
 from toolkit.images import encode_image, write_whole
 from toolkit.landmarks import Face, Landmarker
 from toolkit.ledger import Outcome, read_ledger
-from toolkit.looks import compose
 from toolkit.photos import Photo
 from toolkit.quality import sharpness
 from toolkit.shape import HEAD_HALF, PIVOT, head_coordinates

@@ -27,6 +27,7 @@ Points = NDArray[np.float64]
 
 PIVOT = np.array([0.0, 0.35, 0.55])  # head coordinates: between the ears, where the neck carries the head
 HEAD_HALF = 1.7  # head coordinates: half the side of the square around the pivot that holds a head with its hair
+DEPTH = 0.9  # true depth of a face over the mesh network's on frontal photos, whose noses come out long in profile
 STIFFNESS = 3e-5  # how much a standard deviation of shape costs, against squared distances in head coordinates
 STEPS = 5
 FAR = 0.1  # weight of the hidden half against the near half
@@ -57,7 +58,8 @@ class Fit:
 def known_shapes() -> tuple[Points, Points]:
     """(468, 3) mean and (30, 468, 3) modes of frontal faces; examples/learn_face_shapes.py made them."""
     with np.load(Path(__file__).with_name("face_shapes.npz")) as stored:
-        return stored["mean"].astype(np.float64), stored["modes"].astype(np.float64)
+        deep = np.array([1, 1, DEPTH])
+        return stored["mean"] * deep, stored["modes"] * deep
 
 
 def head_coordinates(landmarks: Points) -> tuple[Points, Points, float, Points]:

@@ -16,13 +16,15 @@ from toolkit.landmarks import Face
 from toolkit.layers import MAYBE, fill, person_mask, person_only
 from toolkit.mesh import CENTRE_Y, build_head, head_triangles, normals, oval
 from toolkit.raster import Raster, look_up, rasterize
-from toolkit.shape import PIVOT, head_coordinates
+from toolkit.shape import DEPTH, PIVOT, head_coordinates
 from toolkit.topology import SKIN
 
 Photo = NDArray[np.uint8]
 Points = NDArray[np.float64]
 Map = NDArray[np.float32]
 Light = tuple[float, float]
+
+DEEP = np.array([1, 1, DEPTH])
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,7 @@ class TurnableHead:
     def view(self, yaw: float, pitch: float = 0.0, light: Light | None = None) -> View:
         """Turn the head; see :func:`toolkit.views.rotate_view`."""
         turn = _turn(yaw, pitch)
-        turned = self._on_photo((self._head.vertices - PIVOT) @ turn.T + PIVOT)
+        turned = self._on_photo((self._head.vertices * DEEP - PIVOT) @ turn.T + PIVOT)
         height, width = self._colours.shape[:2]
         seen = rasterize(turned.astype(np.float32), head_triangles(), (width, height))
         colours = look_up(self._colours, seen.interpolate(head_triangles(), self._places))
@@ -66,7 +68,7 @@ class TurnableHead:
         shown = cv2.erode((seen.triangle >= 0).astype(np.uint8), np.ones((3, 3), np.uint8)).astype(np.float32)
         share = cv2.GaussianBlur(shown, (0, 0), 1.0)[..., None]
         image = np.clip(colours * share + self._backdrop * (1 - share), 0, 255).astype(np.uint8)
-        return View(image, self._on_photo((self._shape - PIVOT) @ turn.T + PIVOT))
+        return View(image, self._on_photo((self._shape * DEEP - PIVOT) @ turn.T + PIVOT))
 
     def _on_photo(self, points: Points) -> Points:
         return np.asarray(self._scale * points @ self._rotation.T + self._origin)
