@@ -5,6 +5,7 @@ the distance from there down to the chin (about 11 cm).
 """
 
 import itertools
+from collections import Counter
 from dataclasses import dataclass
 from functools import cache
 
@@ -154,7 +155,10 @@ def _face_triangles() -> list[tuple[int, int, int]]:
     for a, b in edges.FACEMESH_TESSELATION:
         near.setdefault(a, set()).add(b)
         near.setdefault(b, set()).add(a)
-    found = {tuple(sorted((a, b, c))) for a, b in edges.FACEMESH_TESSELATION for c in near[a] & near[b]}
+    threes = {tuple(sorted((a, b, c))) for a, b in edges.FACEMESH_TESSELATION for c in near[a] & near[b]}
+    # Beside each nostril three edges close a triangle that lies over three others: all its edges have two more owners.
+    owners = Counter(side for three in threes for side in itertools.combinations(three, 2))
+    found = [three for three in threes if any(owners[side] < 3 for side in itertools.combinations(three, 2))]
     lips = {(a, b) for a, b in edges.FACEMESH_LIPS if a in _INNER_LIPS and b in _INNER_LIPS}
     rings = [_walk(set(edges.FACEMESH_LEFT_EYE)), _walk(set(edges.FACEMESH_RIGHT_EYE)), _walk(lips)]
     fans = [(ring[0], b, c) for ring in rings for b, c in itertools.pairwise(ring[1:])]

@@ -1,0 +1,196 @@
+"""Heads turned and turned back: on the portrait that travels with scikit-image, and on the London faces."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from skimage.metrics import structural_similarity
+
+from toolkit.align import AlignConfig, align_photo
+from toolkit.contour import within_contour
+from toolkit.geometry import head_pose
+from toolkit.landmarks import Face, Landmarker
+from toolkit.layers import fill, person_mask, person_only
+from toolkit.mesh import build_head, head_mirror, head_triangles, normals, oval
+from toolkit.photos import read_photo
+from toolkit.shape import fit_shape, head_coordinates, known_shapes
+from toolkit.steady import SteadyMesh
+from toolkit.topology import MIRROR, SKIN
+from toolkit.turnable import TurnableHead
+from toolkit.views import frontal_view, rotate_view
+
+Photo = NDArray[np.uint8]
+
+
+@pytest.fixture(scope="module")
+def head(portrait: Photo, landmarker: Landmarker) -> Photo:
+    """The portrait, enlarged: a face of 150 px with room around it."""
+    return np.asarray(cv2.resize(portrait[:400, 20:420], None, fx=1.5, fy=1.5, interpolation=cv2.INTER_CUBIC), np.uint8)
+
+
+@pytest.fixture(scope="module")
+def face(head: Photo, landmarker: Landmarker) -> Face:
+    return landmarker.find(head)[0]
+
+
+def test_the_head_is_closed_wound_and_symmetric() -> None:
+    mean, _ = known_shapes()
+    vertices, triangles, mirror = build_head(mean).vertices, head_triangles(), head_mirror()
+    assert len(vertices) == triangles.max() + 1 == len(mirror)
+    np.testing.assert_array_equal(mirror[mirror], np.arange(len(mirror)))
+    np.testing.assert_allclose(vertices[mirror] * [-1, 1, 1], vertices, atol=1e-6)
+    edges = np.sort(np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]]), axis=1)
+    _, shared = np.unique(edges, axis=0, return_counts=True)
+    assert set(shared) == {1, 2}
+    assert (shared == 1).sum() == len(oval())  # open at the back of the head alone
+    outward = normals(vertices, triangles)
+    assert outward[1, 2] < -0.9  # the nose tip faces the camera
+    assert (outward[:SKIN, 2] < 0).mean() > 0.97
+    assert vertices[:, 2].max() > 1.4  # a skull is deeper than a face
+
+
+def test_a_known_shape_and_turn_are_found_again() -> None:
+    mean, modes = known_shapes()
+    shape = mean + modes[0] - 0.7 * modes[3]
+    for yaw in (-50, 0, 35):
+        angle = np.radians(yaw)
+        turn = np.array([[np.cos(angle), 0, -np.sin(angle)], [0, 1, 0], [np.sin(angle), 0, np.cos(angle)]])
+        mesh = 90 * shape @ turn.T + [200, 150, 0]
+        fit = fit_shape(np.concatenate([mesh, mesh[:10]]))
+        np.testing.assert_allclose(fit.rotation, turn, atol=0.03)
+        np.testing.assert_allclose(fit.scale, 90, rtol=0.03)
+        assert np.abs(fit.shape - shape)[:, :2].max() < 0.05
+        np.testing.assert_allclose(fit.on_photo(fit.shape)[:, :2], mesh[:, :2], atol=3)
+        np.testing.assert_allclose(fit.shape[MIRROR[:SKIN]] * [-1, 1, 1], fit.shape, atol=1e-3)
+
+
+def test_head_coordinates_and_back(face: Face) -> None:
+    points, rotation, scale, origin = head_coordinates(face.landmarks)
+    np.testing.assert_allclose(scale * points @ rotation.T + origin, face.landmarks, atol=1e-6)
+    np.testing.assert_allclose(points[[133, 362]].mean(axis=0), 0, atol=1e-9)
+    assert abs(points[152, 1] - 1) < 0.02
+
+
+def test_no_turn_is_the_photo_and_the_wall_stays(head: Photo, face: Face) -> None:
+    turnable = TurnableHead(head, face)
+    still, aside = turnable.view(0), turnable.view(40)
+    x, y = face.landmarks[[1, 50, 280, 152, 9], :2].round().astype(int).T
+    assert np.abs(still.image[y, x].astype(int) - head[y, x]).mean() < 12
+    for view in (still, aside):
+        assert view.image.shape == head.shape
+        corner = np.abs(view.image[:40, :40].astype(int) - head[:40, :40])
+        assert corner.mean() < 2  # far from the head nothing changes
+    np.testing.assert_array_equal(rotate_view(head, face, 40).image, aside.image)
+
+
+@pytest.mark.parametrize("yaw", [-45, -20, 20, 45, 60])
+def test_turned_heads_are_found_where_they_should_be(
+    head: Photo, face: Face, landmarker: Landmarker, yaw: float
+) -> None:
+    view = rotate_view(head, face, yaw, 5)
+    found = landmarker.find(view.image)
+    assert found
+    off = np.hypot(*(found[0].landmarks[:SKIN, :2] - view.landmarks[:SKIN, :2]).T)
+    assert np.median(off) < 0.06 * face.size
+    turned = head_pose(found[0].landmarks).yaw - head_pose(face.landmarks).yaw
+    assert abs(turned - yaw) < 12
+
+
+def test_a_lamp_lights_its_side(head: Photo, face: Face) -> None:
+    turnable = TurnableHead(head, face)
+    even = turnable.view(0).image.astype(float)
+    left, right = (turnable.view(0, 0, (azimuth, 0.8)).image.astype(float) for azimuth in (70, -70))
+    (rx, ry), (lx, ly) = face.landmarks[[50, 280], :2].round().astype(int)  # cheeks: the subject's right, left
+    assert left[ly, lx].mean() > right[ly, lx].mean() + 15
+    assert right[ry, rx].mean() > left[ry, rx].mean() + 15
+    assert np.abs(left[:40, :40] - even[:40, :40]).max() <= 1  # the wall is not lit
+
+
+def test_a_frontal_face_stays_itself(head: Photo, face: Face, landmarker: Landmarker) -> None:
+    [crop] = align_photo(head, landmarker, AlignConfig(size=128))
+    view, visibility = frontal_view(head, face, 128)
+    assert view.shape == (128, 128, 3)
+    assert visibility.shape == (128, 128)
+    assert 0 <= visibility.min() <= visibility.max() <= 1
+    _, similar = structural_similarity(crop.image, view, channel_axis=2, full=True)
+    assert similar.mean(axis=2)[visibility > 0.5].mean() > 0.65
+
+
+def test_the_near_half_is_seen_and_the_far_one_mirrored(head: Photo, face: Face) -> None:
+    view = rotate_view(head, face, 60)  # to the subject's left: their right half is near
+    frontal, visibility = frontal_view(view.image, Face(view.landmarks, None), 128)
+    assert visibility[:, 20:56].mean() > 3 * visibility[:, 72:108].mean()
+    seen = frontal[30:110, 30:98].astype(float)
+    assert np.abs(seen - seen[:, ::-1]).mean() < 12
+
+
+def test_there_and_back_on_london_faces(shared: Path, landmarker: Landmarker) -> None:
+    """SSIM of the visible part against the aligned crop, and how often the turned face is found at all."""
+    steady = SteadyMesh()
+    similar: dict[int, list[float]] = {30: [], 45: [], 60: []}
+    found = []
+    for number, path in enumerate(sorted((shared / "london").glob("*_neutral.jpg"))[3::10]):
+        photo = np.asarray(cv2.resize(read_photo(path), None, fx=0.4, fy=0.4, interpolation=cv2.INTER_AREA), np.uint8)
+        [crop] = align_photo(photo, landmarker, AlignConfig(size=128))
+        turnable = TurnableHead(photo, crop.face)
+        for yaw, values in similar.items():
+            view = turnable.view(yaw if number % 2 else -yaw).image
+            faces = landmarker.find(view)
+            found.append(len(faces))
+            if faces:
+                back, visibility = frontal_view(view, steady(view, faces[0]), 128)
+                _, same = structural_similarity(crop.image, back, channel_axis=2, full=True)
+                values.append(float(same.mean(axis=2)[visibility > 0.3].mean()))
+    assert np.mean(found) > 0.9
+    assert np.mean(similar[30]) > 0.76
+    assert np.mean(similar[45]) > 0.69
+    assert np.mean(similar[60]) > 0.54
+
+
+def test_the_person_is_told_from_the_wall(head: Photo, face: Face) -> None:
+    mask = person_mask(head, face.landmarks[:SKIN])
+    assert mask is not None
+    x, y = face.landmarks[[1, 9, 152, 50, 280], :2].round().astype(int).T
+    assert (mask[y, x] > 0.9).all()
+    noise = np.random.default_rng(0).integers(0, 255, head.shape, np.uint8)
+    assert person_mask(noise, face.landmarks[:SKIN]) is None
+    assert person_only(head, None) is head
+    half = np.zeros((6, 8), np.float32)
+    half[:, :4] = 1
+    photo = np.zeros((6, 8, 3), np.uint8)
+    photo[:, :4], photo[:, 4:] = 200, 9
+    assert (person_only(photo, half) == 200).all()
+
+
+def test_holes_are_filled_from_around() -> None:
+    photo = np.full((40, 50, 3), 77, np.uint8)
+    known = np.ones((40, 50), bool)
+    known[10:30, 15:35] = False
+    photo[~known] = 255
+    np.testing.assert_allclose(fill(photo, known), 77, atol=0.5)
+
+
+def test_a_mesh_that_runs_over_is_brought_inside(head: Photo, face: Face) -> None:
+    view = rotate_view(head, face, 60)
+    wide = view.landmarks.copy()
+    wide[:, 0] += 0.08 * face.size  # the way it looks: over the contour
+    fit = fit_shape(wide)
+    mask = person_mask(view.image, view.landmarks[:SKIN])
+    assert mask is not None
+    mesh = wide[:SKIN, :2]
+    drawn = within_contour(mesh, fit, mask)
+    nose = slice(1, 7)
+    assert (drawn[nose, 0] < mesh[nose, 0] - 2).all()
+    np.testing.assert_allclose(drawn[234], mesh[234], atol=1e-6)  # the ear's side stays
+
+
+def test_a_steady_mesh_is_the_same_face(head: Photo, face: Face) -> None:
+    steady = SteadyMesh()
+    assert steady(head, face) is face
+    view = rotate_view(head, face, 50)
+    turned = Face(view.landmarks, 0.9)
+    calm = steady(view.image, turned)
+    assert calm.score == 0.9
+    assert np.median(np.hypot(*(calm.landmarks - view.landmarks)[:, :2].T)) < 0.06 * face.size
