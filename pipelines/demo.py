@@ -8,8 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from toolkit.cascade import open_landmarker
 from toolkit.errors import ConfigError
 from toolkit.images import encode_image, write_whole
+from toolkit.turnable import TurnableHead
 
 PERSON = "collins"  # Eileen Collins, NASA; public domain; travels in scikit-image's wheel
 PHOTOS = 32
@@ -17,7 +19,7 @@ SIDEWAYS = 6  # the EXIF orientation of a phone held upright
 
 
 def draw_photos(folder: Path, seed: int = 0) -> None:
-    """Write the photos: one as it is, the others turned, squeezed, lit and cropped at random; and one with no face.
+    """Write the photos: one as it is, the others with the head turned, lit and cropped at random; and one with no face.
 
     Args:
         folder: gets a subject's folder.
@@ -28,10 +30,12 @@ def draw_photos(folder: Path, seed: int = 0) -> None:
     """
     portrait, coffee = _portrait(), _coffee()
     generator = np.random.default_rng(seed)
+    head = TurnableHead(portrait, open_landmarker().find(portrait)[0])
     subject = folder / PERSON
     write_whole(subject / "portrait.png", encode_image(portrait, ".png"))
     for number in range(1, PHOTOS):
-        photo = _another(portrait, generator)
+        turned = head.view(generator.uniform(-50, 50), generator.uniform(-8, 8)).image
+        photo = _another(turned, generator)
         if number == SIDEWAYS:
             write_whole(subject / f"photo-{number:02d}.jpg", _sideways(photo))
         else:
@@ -55,17 +59,17 @@ def _coffee() -> NDArray[np.uint8]:
 
 
 def _another(portrait: NDArray[np.uint8], generator: np.random.Generator) -> NDArray[np.uint8]:
-    """The portrait from another stand, in another light. Plain perspective of a flat picture: no head is turned."""
+    """The portrait from another stand, in another light."""
     side = int(generator.integers(320, 640))
     face = np.array([225.0, 115.0])  # where hers is, px
     half = generator.uniform(95, 150)
-    squeeze, lean = generator.uniform(0.62, 1.0), generator.uniform(-0.12, 0.12)
+    lean = generator.uniform(-0.08, 0.08)
     corners = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * half
     angle = np.radians(generator.uniform(-25, 25))
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     source = (corners + generator.uniform(-20, 20, 2)) @ turn.T + face
     tilt = np.array([[0, lean], [1, -lean], [1, 1 + lean], [0, 1 - lean]])
-    target = (tilt * [squeeze, 1] + [(1 - squeeze) / 2, 0]) * side
+    target = tilt * side
     matrix = cv2.getPerspectiveTransform(source.astype(np.float32), target.astype(np.float32))
     warped = cv2.warpPerspective(portrait, matrix, (side, side), flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REPLICATE)
     return _relit(np.asarray(warped, np.uint8), generator)

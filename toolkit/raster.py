@@ -21,8 +21,12 @@ class Raster:
 
     def interpolate(self, triangles: NDArray[np.intp], values: Float) -> Float:
         """Spread values of the vertices, (V, C), over the pixels: (H, W, C), zeros where there is no triangle."""
-        corners = triangles[np.maximum(self.triangle, 0)]
-        return np.asarray(np.einsum("hwk,hwkc->hwc", self.weights, values[corners]), np.float32)
+        flat = self.triangle.reshape(-1)
+        covered = np.flatnonzero(flat >= 0)
+        corners, weights = triangles[flat[covered]], self.weights.reshape(-1, 3)[covered]
+        spread = np.zeros((len(flat), values.shape[1]), np.float32)
+        spread[covered] = sum(weights[:, k, None] * values[corners[:, k]] for k in range(3))
+        return spread.reshape(*self.triangle.shape, -1)
 
 
 def rasterize(points: Float, triangles: NDArray[np.intp], size_wh: tuple[int, int]) -> Raster:
@@ -53,7 +57,7 @@ def rasterize(points: Float, triangles: NDArray[np.intp], size_wh: tuple[int, in
     inside = np.flatnonzero((v >= -EDGE) & (w >= -EDGE) & (v + w <= 1 + EDGE))
     number, v, w = kept[owner[inside]], v[inside], w[inside]
     weights = np.stack([1 - v - w, v, w], axis=1)
-    z = (weights * corners[:, :, 2][number]).sum(axis=1)
+    z = sum(weights[:, k] * corners[number, k, 2] for k in range(3))
     return _nearest(number, rows[inside] * width + columns[inside], weights, z, (height, width))
 
 

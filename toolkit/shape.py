@@ -29,7 +29,7 @@ PIVOT = np.array([0.0, 0.35, 0.55])  # head coordinates: between the ears, where
 HEAD_HALF = 1.7  # head coordinates: half the side of the square around the pivot that holds a head with its hair
 DEPTH = 0.9  # true depth of a face over the mesh network's on frontal photos, whose noses come out long in profile
 STIFFNESS = 3e-5  # how much a standard deviation of shape costs, against squared distances in head coordinates
-STEPS = 5
+STEPS = 4
 FAR = 0.1  # weight of the hidden half against the near half
 
 
@@ -132,14 +132,15 @@ def _step(
     """One step of Gauss and Newton: a small turn (3,), and a change of the modes' amounts."""
     turned = shape @ rotation.T
     x, y, z = turned.T
-    zero, one = np.zeros_like(x), np.ones_like(x)
-    # Columns: three turns, two shifts, scale, modes. Shift and scale are found anew afterwards.
-    columns_x = [zero, z, -y, one, zero, x, *(modes @ rotation[0])]
-    columns_y = [-z, zero, x, zero, one, y, *(modes @ rotation[1])]
-    matrix = np.concatenate([np.stack(columns_x, axis=1), np.stack(columns_y, axis=1)])
-    rest = (seen - turned[:, :2]).T.reshape(-1)
-    weighted = matrix * np.tile(weights, 2)[:, None]
-    square, right = matrix.T @ weighted, weighted.T @ rest
+    # How the projection changes with three turns, two shifts, scale and modes; shift and scale are found anew after.
+    slopes = np.zeros((6 + len(modes), 2, len(shape)))
+    slopes[0, 1], slopes[1, 0], slopes[2, 0], slopes[2, 1] = -z, z, -y, x
+    slopes[3, 0] = slopes[4, 1] = 1
+    slopes[5] = x, y
+    slopes[6:, 0], slopes[6:, 1] = modes @ rotation[0], modes @ rotation[1]
+    rest = (seen - turned[:, :2]).T
+    weighted = (slopes * weights).reshape(len(slopes), -1)
+    square, right = weighted @ slopes.reshape(len(slopes), -1).T, weighted @ rest.reshape(-1)
     square[6:, 6:] += STIFFNESS * np.eye(len(modes))
     right[6:] -= STIFFNESS * amounts
     solved = np.linalg.solve(square + 1e-12 * np.eye(len(square)), right)

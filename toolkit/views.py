@@ -120,7 +120,7 @@ def _visibility(fit: Fit, head: Points) -> Points:
     """(V,) how well the photo shows each vertex: how much it faces the camera, 0 behind another part of the face."""
     triangles = head_triangles(back=False)
     turned = head @ fit.rotation.T
-    pixels = 60.0  # per unit: a coarse look is enough
+    pixels = 45.0  # per unit: a coarse look is enough
     low = turned[:, :2].min(axis=0)
     points = np.column_stack([(turned[:, :2] - low) * pixels, turned[:, 2]])
     width, height = np.ceil(points[:, :2].max(axis=0)).astype(int) + 1
