@@ -1,0 +1,61 @@
+"""The batched rasteriser against the one for single photos, on heads."""
+
+import numpy as np
+import pytest
+import torch
+
+from models import meshes
+from toolkit import raster
+from toolkit.mesh import build_head, head_triangles
+from toolkit.shape import known_shapes
+
+SIZE = (72, 64)
+
+
+@pytest.fixture(scope="module")
+def heads() -> np.ndarray:
+    """(3, V, 3) heads of different shapes and yaws, some of them over the picture's edge."""
+    mean, modes = known_shapes()
+    turned = []
+    for number, yaw in enumerate((0, 35, -70)):
+        cos, sin = np.cos(np.radians(yaw)), np.sin(np.radians(yaw))
+        head = build_head(mean + modes[number]).vertices @ np.array([[cos, 0, sin], [0, 1, 0], [-sin, 0, cos]])
+        turned.append(head * 30 + [36, 28, 0])
+    return np.array(turned, np.float32)
+
+
+def devices() -> list[object]:
+    return ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)]
+
+
+@pytest.mark.parametrize("device", devices())
+def test_a_batch_sees_what_single_photos_see(heads: np.ndarray, device: str) -> None:
+    if device == "cuda" and not torch.cuda.is_available():
+        pytest.skip("no GPU")
+    triangles = head_triangles()
+    corners = torch.from_numpy(triangles).to(device)
+    points = torch.from_numpy(heads).to(device)
+    seen = meshes.rasterize(points, corners, SIZE)
+    places = seen.interpolate(corners, points[:, :, :2])
+    photos = np.random.default_rng(0).integers(0, 255, (3, 64, 72, 3), np.uint8)
+    colours = meshes.look_up(torch.from_numpy(photos).to(device).permute(0, 3, 1, 2).float(), places)
+    for number, head in enumerate(heads):
+        alone = raster.rasterize(head, triangles, SIZE)
+        covered = alone.triangle >= 0
+        assert 0.3 < covered.mean() < 1
+        assert ((seen.triangle[number] >= 0).cpu().numpy() == covered).mean() > 0.999
+        np.testing.assert_allclose(seen.depth[number].cpu().numpy()[covered], alone.depth[covered], atol=0.02)
+        expected = alone.interpolate(triangles, head[:, :2])
+        off = np.abs(places[number].cpu().numpy() - expected)[covered]
+        assert np.quantile(off, 0.999) < 0.01
+        single = raster.look_up(photos[number], expected)[covered]
+        batched = colours[number].permute(1, 2, 0).cpu().numpy()[covered]
+        assert np.abs(single - batched).mean() < 2  # OpenCV rounds places to 1/32 pixel
+
+
+def test_a_mesh_outside_the_picture_is_not_seen() -> None:
+    points = torch.tensor([[[100.0, 100, 0], [120, 100, 0], [100, 120, 0]], [[1, 1, 0], [9, 1, 0], [1, 9, 0]]])
+    seen = meshes.rasterize(points, torch.tensor([[0, 1, 2]]), (12, 12))
+    assert (seen.triangle[0] == -1).all()
+    assert (seen.triangle[1] == 0).sum() == 45  # the pixels of half a 9 x 9 square, its edges included
+    assert torch.isinf(seen.depth[0]).all()
