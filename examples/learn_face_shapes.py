@@ -39,10 +39,10 @@ def main(folders: list[Path], out: Path) -> None:
     mean = meshes.mean(axis=0)
     _, spread, modes = np.linalg.svd((meshes - mean).reshape(len(meshes), -1), full_matrices=False)
     spread /= np.sqrt(len(meshes))
-    kept = (modes[:MODES] * spread[:MODES, None]).reshape(MODES, SKIN, 3)
+    kept = (modes[:MODES] * spread[:MODES, None]).reshape(-1, SKIN, 3)
     np.savez_compressed(out, mean=mean.astype(np.float32), modes=kept.astype(np.float16))
     share = (spread[:MODES] ** 2).sum() / (spread**2).sum()
-    print(f"{out}: {len(meshes)} faces, {MODES} modes hold {share:.1%} of their variance")
+    print(f"{out}: {len(meshes)} faces, {len(kept)} modes hold {share:.1%} of their variance")
 
 
 if __name__ == "__main__":

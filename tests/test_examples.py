@@ -43,3 +43,34 @@ def test_the_loader_benchmark_measures_all_three(tmp_path: Path, portrait: NDArr
     for path in (tmp_path / "a.jpg", *(tmp_path / "a" / f"{number}.jpg" for number in range(count))):
         path.write_bytes(encode_image(small, ".jpg"))
     assert "times PIL" in example("bench_loader.py", tmp_path, 1)
+
+
+def test_views_are_drawn_and_timed(tmp_path: Path, photos: Path) -> None:
+    example("draw_views.py", tmp_path / "views.png", photos / "ann" / "0.jpg")
+    drawn = read_photo(tmp_path / "views.png")
+    assert drawn.shape == (2 * 144, 9 * 144, 3)
+    frontal = drawn[144:, 4 * 144 : 5 * 144].astype(int)
+    assert np.abs(frontal - drawn[144:, 5 * 144 : 6 * 144]).mean() < 25  # from 0 and from 20 degrees: the same face
+    assert "frontal_view at 128 px" in example("bench_views.py", photos / "ann", 2)
+
+
+def test_shapes_are_learnt(tmp_path: Path, photos: Path) -> None:
+    told = example("learn_face_shapes.py", photos / "ann", photos / "bea", tmp_path / "shapes.npz")
+    assert "6 faces, 6 modes hold 100.0%" in told
+    with np.load(tmp_path / "shapes.npz") as stored:
+        assert stored["mean"].shape == (468, 3)
+        assert stored["mean"][152, 1] == pytest.approx(1, abs=0.02)
+
+
+def test_identity_is_measured(tmp_path: Path, shared: Path) -> None:
+    for person in ("002", "024", "063"):
+        for kind in ("frontal", "profile"):
+            (tmp_path / person / kind).mkdir(parents=True)
+            for number in ("01", "02"):
+                (tmp_path / person / kind / f"{number}.jpg").symlink_to(
+                    shared / "profiles" / person / kind / f"{number}.jpg"
+                )
+    told = example("measure_identity.py", tmp_path, shared / "models" / "mobilefacenet_112x96.onnx")
+    assert [line.split()[0] for line in told.splitlines()] == ["raw", "geometric"]
+    genuine = [float(line.split("genuine ")[1].split()[0]) for line in told.splitlines()]
+    assert all(0.15 < cosine < 0.7 for cosine in genuine)
