@@ -15,7 +15,7 @@ from pipelines.configs import BulkConfig, SynthConfig
 from pipelines.crops import crash_outcome, cut_photo, open_quiet_landmarker, write_output
 from pipelines.plan import Job, Plan
 from pipelines.workers import Crash, Stop, run_in_workers
-from toolkit.align import AlignConfig, AlignedCrop, align_photo, cut, magnification
+from toolkit.align import AlignConfig, AlignedCrop, align_photo, cut, cut_from, magnification
 from toolkit.cascade import FindConfig
 from toolkit.errors import PhotoError, PhotoRejected
 from toolkit.geometry import crop_matrix
@@ -106,16 +106,12 @@ def _gated(photo: Photo, landmarker: Landmarker, config: SynthConfig) -> tuple[A
         raise PhotoRejected("small-face", f"would be enlarged {enlarged:.1f} times, above {config.max_enlarged:g}")
     _, rotation, scale, origin = head_coordinates(crop.face.landmarks)
     wanted = min(FINER * magnification(crop.matrix), 1.0)
-    pixels, decoded = photo.pixels(wanted)
     middle = (scale * rotation @ PIVOT + origin)[:2]
     side = round(2 * HEAD_HALF * scale * wanted)
     matrix = np.column_stack([np.eye(2) * wanted, (side - 1) / 2 - middle * wanted])
     landmarks = crop.face.landmarks * wanted
     landmarks[:, :2] = crop.face.landmarks[:, :2] @ matrix[:, :2].T + matrix[:, 2]
-    from_decoded = matrix @ np.array(
-        [[1 / decoded, 0, 0.5 / decoded - 0.5], [0, 1 / decoded, 0.5 / decoded - 0.5], [0, 0, 1]]
-    )
-    return crop, cut(pixels, from_decoded, side), Face(landmarks, crop.face.score)
+    return crop, cut_from(photo, matrix, side), Face(landmarks, crop.face.score)
 
 
 def draw_poses(config: SynthConfig, name: str) -> list[tuple[float, float, Light | None]]:

@@ -130,7 +130,7 @@ def align_photo(
     for face in faces:
         matrix = crop_matrix(face.landmarks, config.size, config.template)
         matrix = widened(matrix, config.size, config.margin)
-        crops.append(AlignedCrop(_cut_from(decoder, matrix, config.size), matrix, face, head_pose(face.landmarks)))
+        crops.append(AlignedCrop(cut_from(decoder, matrix, config.size), matrix, face, head_pose(face.landmarks)))
     return crops
 
 
@@ -162,8 +162,14 @@ def _seen_finer(photo: Decoder, landmarker: Landmarker, face: Face, scale: float
     return replace(best, found_by=face.found_by) if overlap(best, face) > 0.5 else face
 
 
-def _cut_from(photo: Decoder, matrix: NDArray[np.float64], size: int) -> NDArray[np.uint8]:
-    """Cut from a decode that has a pixel for each of the crop's."""
+def cut_from(photo: Decoder, matrix: NDArray[np.float64], size: int) -> NDArray[np.uint8]:
+    """Cut a crop as :func:`cut` does, from a decode that has a pixel for each of the crop's.
+
+    Args:
+        photo: still encoded, or a :class:`Whole` array.
+        matrix: (2, 3), full photo -> crop.
+        size: side of the crop, pixels.
+    """
     pixels, scale = photo.pixels(magnification(matrix))
     to_full = np.array([[1 / scale, 0, 0.5 / scale - 0.5], [0, 1 / scale, 0.5 / scale - 0.5]])
     return cut(pixels, compose(matrix, to_full), size)

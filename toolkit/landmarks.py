@@ -53,10 +53,13 @@ def overlap(a: Face, b: Face) -> float:
     return both / ((a_right - a_left) * (a_bottom - a_top) + (b_right - b_left) * (b_bottom - b_top) - both)
 
 
-def resized(face: Face, scale: float) -> Face:
-    """A face as it lies in its photo at another scale: pixel centres, so half a pixel moves along."""
-    if scale == 1:
+def resized(face: Face, scale: float, shift: NDArray[np.float64] | float = 0.0) -> Face:
+    """A face as it lies in its photo at another scale, after ``shift`` (x, y) pixels of the photo were cut away.
+
+    Pixels count from their centres, so half a pixel moves along.
+    """
+    if scale == 1 and np.all(shift == 0):
         return face
     landmarks = face.landmarks * scale
-    landmarks[:, :2] += (scale - 1) / 2
+    landmarks[:, :2] += (0.5 - shift) * scale - 0.5
     return replace(face, landmarks=landmarks)

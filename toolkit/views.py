@@ -4,8 +4,6 @@ The face's own pixels are moved, none is invented: what the photo does not show 
 mirrored half of the face, or from what is next to it.
 """
 
-from dataclasses import replace
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +11,7 @@ from numpy.typing import NDArray
 from toolkit.align import magnification
 from toolkit.contour import within_contour
 from toolkit.geometry import Template, crop_matrix
-from toolkit.landmarks import Face
+from toolkit.landmarks import Face, resized
 from toolkit.layers import MAYBE, fill, head_part, person_mask, person_only
 from toolkit.mesh import build_head, head_mirror, head_triangles, normals, oval
 from toolkit.raster import look_up, rasterize
@@ -79,7 +77,7 @@ def frontal_view(
     photo, shift, shown = head_part(
         photo, fit.on_photo(PIVOT[None])[0], HEAD_HALF * fit.scale, fit.scale / magnification(matrix)
     )
-    face, fit = _moved(face, shift, shown), fit.moved(shift, shown)
+    face, fit = resized(face, shown, shift), fit.moved(shift, shown)
     mask = person_mask(photo, face.landmarks[:SKIN])
     mesh = face.landmarks[:SKIN, :2]
     place = _source(mesh if mask is None else within_contour(mesh, fit, mask), fit, head)
@@ -99,13 +97,6 @@ def frontal_view(
     edge = cv2.GaussianBlur(inside, (0, 0), 0.7)[..., None]
     image = (own * share + mirrored * (1 - share)) * edge + _backdrop(photo, mask, size) * (1 - edge)
     return np.clip(image, 0, 255).astype(np.uint8), visible * inside
-
-
-def _moved(face: Face, shift: Points, scale: float) -> Face:
-    """A face in the part of the photo that :func:`toolkit.layers.head_part` cut out."""
-    landmarks = face.landmarks * scale
-    landmarks[:, :2] += (0.5 - shift) * scale - 0.5
-    return replace(face, landmarks=landmarks)
 
 
 def _source(mesh: Points, fit: Fit, head: Points) -> Points:
