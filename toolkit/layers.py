@@ -12,7 +12,7 @@ from toolkit.mediapipe_graphs import PersonModel
 Photo = NDArray[np.uint8]
 Mask = NDArray[np.float32]
 
-MASK_SIDE = 256  # pixels: what the network sees
+SEES = np.array([256, 144])  # pixels, width and height of what the network sees
 AROUND = 1.3  # half the square it looks at, in sizes of the face
 SEEN = 0.8  # of the face's nearer points at least
 CERTAIN, SURE, MAYBE = 0.8, 0.6, 0.15  # of a person: above the first two surely, below the last surely not
@@ -63,17 +63,17 @@ def person_mask(photo: Photo, landmarks: NDArray[np.float64]) -> Mask | None:
     height, width = photo.shape[:2]
     low, high = landmarks[:, :2].min(axis=0), landmarks[:, :2].max(axis=0)
     half = max(float((high - low).max()), 1.0) * AROUND
-    scale = MASK_SIDE / (2 * half)
-    to_square = np.column_stack([np.eye(2) * scale, (MASK_SIDE - 1) / 2 - (low + high) / 2 * scale])
-    smaller, source = to_square, photo
-    if scale < 0.5:  # averaged first: single pixels of a large photo are noise
-        reduced = cv2.resize(photo, None, fx=2 * scale, fy=2 * scale, interpolation=cv2.INTER_AREA)
-        source, back = np.asarray(reduced, np.uint8), 1 / (2 * scale)
-        smaller = compose(to_square, np.array([[back, 0, back / 2 - 0.5], [0, back, back / 2 - 0.5]]))
-    square = cv2.warpAffine(source, smaller, (MASK_SIDE, MASK_SIDE), borderMode=cv2.BORDER_REPLICATE)
-    mask = _person_model().mask(np.asarray(square, np.uint8))
+    scale = SEES / (2 * half)
+    to_network = np.column_stack([np.diag(scale), (SEES - 1) / 2 - (low + high) / 2 * scale])
+    smaller, source, most = to_network, photo, float(scale.max())
+    if most < 0.5:  # averaged first: single pixels of a large photo are noise
+        reduced = cv2.resize(photo, None, fx=2 * most, fy=2 * most, interpolation=cv2.INTER_AREA)
+        source, back = np.asarray(reduced, np.uint8), 1 / (2 * most)
+        smaller = compose(to_network, np.array([[back, 0, back / 2 - 0.5], [0, back, back / 2 - 0.5]]))
+    wide = cv2.warpAffine(source, smaller, SEES.tolist(), borderMode=cv2.BORDER_REPLICATE)
+    mask = _person_model().mask(np.asarray(wide, np.uint8))
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    whole = cv2.warpAffine(mask, to_square, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    whole = cv2.warpAffine(mask, to_network, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE)
     nearer = landmarks[landmarks[:, 2] <= np.median(landmarks[:, 2])]  # of a profile's others, many lie off the face
     x, y = np.clip(nearer[:, :2].round().astype(int).T, 0, [[width - 1], [height - 1]])
     return np.asarray(whole, np.float32) if (whole[y, x] > SURE).mean() > SEEN else None
