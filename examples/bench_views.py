@@ -3,7 +3,9 @@
     python examples/bench_views.py PHOTOS [COUNT]
 
 `rotate_view` on photos cut to 256 px around the head, all its preparation included; `frontal_view`
-at 128 px from the same turned heads; and further poses of a head that is prepared already.
+at 128 px from the same turned heads; and further poses of a head that is prepared already. Then the
+drawing of the frontal views in one batch on a GPU, or on the CPU where there is none, and what it costs:
+arithmetic operations as PyTorch's profiler counts them, and bytes that it writes.
 """
 
 import sys
@@ -13,12 +15,17 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch.profiler import ProfilerActivity, profile
 
+from models.frontal import draw_frontal
+from toolkit import frontal
 from toolkit.align import AlignConfig, align_photo
 from toolkit.cascade import open_landmarker
 from toolkit.images import list_photos
 from toolkit.landmarks import Face, Landmarker
+from toolkit.mesh import head_mirror, head_triangles
 from toolkit.photos import read_photo
 from toolkit.turnable import TurnableHead
 from toolkit.views import frontal_view, rotate_view
@@ -45,6 +52,31 @@ def read_cut(path: Path, landmarker: Landmarker) -> list[Cut]:
     return [(crop.image, face) for crop in crops for face in landmarker.find(crop.image)[:1]]
 
 
+def batch_rate(turned: list[Cut], device: str) -> str:
+    """Frontal views a second, drawn in one batch; and the operations and bytes that each takes."""
+    layouts = [frontal.lay_out(*cut, 128, "chin") for cut in turned]
+    high, wide = np.max([one.skin.shape[:2] for one in layouts], axis=0)
+    skins = [
+        np.pad(one.skin, [(0, high - len(one.skin)), (0, wide - one.skin.shape[1]), (0, 0)], "edge") for one in layouts
+    ]
+    fields = [skins, *([getattr(one, name) for one in layouts] for name in ("places", "target", "facing", "backdrop"))]
+    skin, places, target, facing, backdrop = (torch.from_numpy(np.stack(each)).to(device).float() for each in fields)
+    head = torch.from_numpy(head_triangles(back=False)).to(device), torch.from_numpy(head_mirror(back=False)).to(device)
+    inputs = skin.permute(0, 3, 1, 2), places, target, facing, backdrop.permute(0, 3, 1, 2), head, 128
+    rates = []
+    for _ in range(ROUNDS + 1):
+        started = time.perf_counter()
+        draw_frontal(*inputs)[0].sum().item()  # the sum waits for the device
+        rates.append(len(turned) / (time.perf_counter() - started))
+    with profile(activities=[ProfilerActivity.CPU], with_flops=True, profile_memory=True) as seen:
+        draw_frontal(*inputs)
+    events = seen.key_averages()
+    written = sum(max(event.self_cpu_memory_usage + event.self_device_memory_usage, 0) for event in events)
+    millions = [amount / len(turned) / 1e6 for amount in (sum(event.flops for event in events), written)]
+    rate = f"{sorted(rates[1:])[ROUNDS // 2]:.0f}/s on {device}"
+    return f"{rate}; each takes {millions[0]:.1f} M operations and writes {millions[1]:.1f} MB"
+
+
 def main(folder: Path, count: int) -> None:
     """Read, warm up, time, tell."""
     cv2.setNumThreads(1)
@@ -56,6 +88,8 @@ def main(folder: Path, count: int) -> None:
     print(f"{len(cuts)} heads: rotate_view at {SIDE} px {rate(lambda cut: rotate_view(*cut, YAW), cuts)}", end="; ")
     print(f"further poses {rate(lambda cut: heads[id(cut[0])].view(YAW), cuts)}", end="; ")
     print(f"frontal_view at 128 px {rate(lambda cut: frontal_view(*cut, 128), turned)}")
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    print(f"drawn in one batch: {batch_rate(turned, device)}")
 
 
 if __name__ == "__main__":

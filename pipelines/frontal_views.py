@@ -11,7 +11,7 @@ from pipelines.workers import Stop
 from toolkit.ledger import Outcome
 
 SIZE = 256  # pixels: the side where none is asked for
-VERSION = 1  # raised when the same photo would give another view: finished ones are then done again
+VERSION = 2  # raised when the same photo would give another view: finished ones are then done again
 
 
 def frontal_views(plan: Plan, config: FrontalizeConfig, bulk: BulkConfig, stop: Stop) -> Iterator[Outcome]:

@@ -195,3 +195,22 @@ def test_a_steady_mesh_is_the_same_face(head: Photo, face: Face) -> None:
     calm = steady(view.image, turned)
     assert calm.score == 0.9
     assert np.median(np.hypot(*(calm.landmarks - view.landmarks)[:, :2].T)) < 0.06 * face.size
+
+
+@pytest.mark.parametrize("yaw", [0, 20, 60])
+def test_a_face_close_to_the_camera_keeps_its_shape(monkeypatch: pytest.MonkeyPatch, yaw: float) -> None:
+    mean, modes = known_shapes()
+    shape, angle = mean + modes[1], np.radians(yaw)
+    turned = shape @ np.array([[np.cos(angle), 0, -np.sin(angle)], [0, 1, 0], [np.sin(angle), 0, np.cos(angle)]]).T
+    far, near = (fit_shape(_photographed(turned, closeness)) for closeness in (0.0, 0.25))  # 0.25: 45 cm
+    assert near.closeness > far.closeness + 0.08
+    monkeypatch.setattr("toolkit.shape.CLOSENESS_VARIES", 1e-6)
+    blind = fit_shape(_photographed(turned, 0.25))
+    off, off_blind = (np.abs(fit.shape - shape)[:, :2].mean() for fit in (near, blind))
+    assert off < 0.8 * off_blind
+
+
+def _photographed(turned: NDArray[np.float64], closeness: float) -> NDArray[np.float64]:
+    seen = turned[:, :2] / (1 + closeness * turned[:, 2:])
+    mesh = np.column_stack([90 * seen + [200, 150], 90 * turned[:, 2]])
+    return np.concatenate([mesh, mesh[:10]])

@@ -30,25 +30,30 @@ HEAD_HALF = 1.7  # head coordinates: half the side of the square around the pivo
 DEPTH = 0.9  # true depth of a face over the mesh network's on frontal photos, whose noses come out long in profile
 STIFFNESS = 3e-5  # how much a standard deviation of shape costs, against squared distances in head coordinates
 STEPS = 4
+CLOSENESS, CLOSENESS_VARIES = 0.04, 0.12  # one over the camera's distance: 2.7 m; 0.2 at arm's length
 ONE_SIDED = 0.7  # sine of the yaw from which the far half's own shape counts for nothing
 FAR = 0.1  # weight of the hidden half against the near half
 
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """A face's shape, and how a photo shows it: photo = scale * shape @ rotation.T + shift, z on the same scale."""
+    """A face's shape, and how a photo shows it.
+
+    With turned = shape @ rotation.T: photo = scale * turned / (1 + closeness * z) + shift; its z is scale * z.
+    """
 
     shape: Points  # (468, 3) head coordinates, the more symmetric the more the face is turned
     rotation: Points  # (3, 3)
     scale: float  # pixels per unit of head coordinates
     shift: Points  # (2,) pixels
+    closeness: float  # one over the camera's distance from the eyes, in head coordinates: 0 is far away
     near: float  # +1 where the subject's left half is nearer to the camera, else -1
 
     def on_photo(self, points: Points) -> Points:
         """Carry (N, 3) points in head coordinates onto the photo: (N, 3) pixels."""
-        turned = self.scale * points @ self.rotation.T
-        turned[:, :2] += self.shift
-        return turned
+        turned = points @ self.rotation.T
+        seen = _seen(turned, self.closeness)
+        return np.column_stack([self.scale * seen + self.shift, self.scale * turned[:, 2]])
 
     def moved(self, shift: Points, scale: float) -> "Fit":
         """The same in a part of the photo: ``(xy - shift + 0.5) * scale - 0.5``."""
@@ -104,51 +109,59 @@ def fit_shape(landmarks: Points) -> Fit:
     weights = FAR + (1 - FAR) / (1 + np.exp(-12 * near * across / np.abs(across).max()))
     weights /= weights.sum()
     amounts = np.zeros(len(modes))
-    shape = mean
+    shape, closer = mean, 0.0
     for _ in range(STEPS):
-        scale, shift = _placement(shape @ rotation.T, mesh, weights)
-        turn, change = _step(shape, rotation, modes, amounts, (mesh[:, :2] - shift) / scale, weights)
+        closeness = CLOSENESS + CLOSENESS_VARIES * closer
+        scale, shift = _placement(_seen(shape @ rotation.T, closeness), mesh, weights)
+        turn, more, change = _step(shape, rotation, closer, modes, amounts, (mesh[:, :2] - shift) / scale, weights)
         rotation = _rotation(turn) @ rotation
-        amounts = amounts + change
+        amounts, closer = amounts + change, min(max(closer + more, -1.0), 4.0)
         shape = mean + np.tensordot(amounts, modes, 1)
-    scale, shift = _placement(shape @ rotation.T, mesh, weights)
-    rest = (mesh[:, :2] - shift) / scale - (shape @ rotation.T)[:, :2]
-    rest = rest @ rotation[:2]  # into head coordinates
+    closeness = CLOSENESS + CLOSENESS_VARIES * closer
+    turned = shape @ rotation.T
+    scale, shift = _placement(_seen(turned, closeness), mesh, weights)
+    rest = (mesh[:, :2] - shift) / scale - _seen(turned, closeness)
+    rest = (rest * (1 + closeness * turned[:, 2:])) @ rotation[:2]  # into head coordinates
     trust = np.maximum(weights / weights.max() - FAR, 0.02)[:, None]
     mirror = MIRROR[:SKIN]
     even = (trust * rest + trust[mirror] * rest[mirror] * [-1, 1, 1]) / (trust + trust[mirror])
     own = max(0.0, 1 - abs(float(rotation[2, 0])) / ONE_SIDED)  # no face is symmetric, and a frontal photo shows how
     rest = own * rest + (1 - own) * even
-    return Fit(shape + rest, rotation, scale, shift, near)
+    return Fit(shape + rest, rotation, scale, shift, closeness, near)
 
 
-def _placement(turned: Points, mesh: Points, weights: Points) -> tuple[float, Points]:
-    """The scale and shift that carry turned points onto the photo, by weighted least squares."""
-    middle, target = weights @ turned[:, :2], weights @ mesh[:, :2]
-    a, b = turned[:, :2] - middle, mesh[:, :2] - target
+def _seen(turned: Points, closeness: float) -> Points:
+    """(N, 2) of (N, 3) turned points: what is nearer to the camera looks larger."""
+    return np.asarray(turned[:, :2] / (1 + closeness * turned[:, 2:]))
+
+
+def _placement(seen: Points, mesh: Points, weights: Points) -> tuple[float, Points]:
+    """The scale and shift that carry points as seen onto the photo, by weighted least squares."""
+    middle, target = weights @ seen, weights @ mesh[:, :2]
+    a, b = seen - middle, mesh[:, :2] - target
     scale = max(float((weights @ (a * b)).sum() / max(float((weights @ (a * a)).sum()), 1e-12)), 1e-6)
     return scale, target - scale * middle
 
 
 def _step(
-    shape: Points, rotation: Points, modes: Points, amounts: Points, seen: Points, weights: Points
-) -> tuple[Points, Points]:
-    """One step of Gauss and Newton: a small turn (3,), and a change of the modes' amounts."""
-    turned = shape @ rotation.T
-    x, y, z = turned.T
-    # How the projection changes with three turns, two shifts, scale and modes; shift and scale are found anew after.
-    slopes = np.zeros((6 + len(modes), 2, len(shape)))
+    shape: Points, rotation: Points, closer: float, modes: Points, amounts: Points, seen: Points, weights: Points
+) -> tuple[Points, float, Points]:
+    """One step of Gauss and Newton: a small turn (3,), a step of the camera, and a change of the modes' amounts."""
+    x, y, z = (shape @ rotation.T).T
+    # How the projection changes with three turns, two shifts, scale, camera and modes; shift and scale are found anew.
+    slopes = np.zeros((7 + len(modes), 2, len(shape)))
     slopes[0, 1], slopes[1, 0], slopes[2, 0], slopes[2, 1] = -z, z, -y, x
     slopes[3, 0] = slopes[4, 1] = 1
     slopes[5] = x, y
-    slopes[6:, 0], slopes[6:, 1] = modes @ rotation[0], modes @ rotation[1]
-    rest = (seen - turned[:, :2]).T
+    slopes[6] = -CLOSENESS_VARIES * x * z, -CLOSENESS_VARIES * y * z
+    slopes[7:, 0], slopes[7:, 1] = modes @ rotation[0], modes @ rotation[1]
+    rest = (seen - _seen(np.column_stack([x, y, z]), CLOSENESS + CLOSENESS_VARIES * closer)).T
     weighted = (slopes * weights).reshape(len(slopes), -1)
     square, right = weighted @ slopes.reshape(len(slopes), -1).T, weighted @ rest.reshape(-1)
-    square[6:, 6:] += STIFFNESS * np.eye(len(modes))
-    right[6:] -= STIFFNESS * amounts
+    square[6:, 6:] += STIFFNESS * np.eye(1 + len(modes))
+    right[6:] -= STIFFNESS * np.append(closer, amounts)
     solved = np.linalg.solve(square + 1e-12 * np.eye(len(square)), right)
-    return solved[:3], solved[6:]
+    return solved[:3], float(solved[6]), solved[7:]
 
 
 def _rotation(turn: Points) -> Points:
