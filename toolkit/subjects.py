@@ -1,10 +1,16 @@
-"""The subject-folder format: inputs ``ROOT/<subject>/*.jpg``, their frontal target ``ROOT/<subject>.jpg``."""
+"""The subject-folder format: inputs ``ROOT/<subject>/*.jpg``, their frontal target ``ROOT/<subject>.jpg``.
+
+A set that `frontalize pairs split` divided holds the same files again as ``ROOT/train`` and ``ROOT/val``
+(and ``ROOT/test`` where the set says so), each a set of its own.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 from toolkit.errors import DatasetError
 from toolkit.images import list_photos
+
+PARTS = ("train", "val", "test")
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +22,15 @@ class Pair:
     subject: str
 
 
+def parts_of(root: Path) -> dict[str, Path]:
+    """The parts of a divided set, by name; empty where the set is whole.
+
+    A subject may be called ``train``: it has its target beside it, and no ``val``.
+    """
+    found = {name: root / name for name in PARTS if (root / name).is_dir() and not any(root.glob(f"{name}.*"))}
+    return found if {"train", "val"} <= set(found) else {}
+
+
 def read_pairs(root: Path) -> list[Pair]:
     """List the pairs of a set, sorted by subject and input, paired by name.
 
@@ -25,7 +40,8 @@ def read_pairs(root: Path) -> list[Pair]:
     """
     if not root.is_dir():
         raise DatasetError(f"{root}: no such folder; build a set with `frontalize pairs build`")
-    photos, _ = list_photos(root)
+    parts = parts_of(root)
+    photos = [photo for photo in list_photos(root)[0] if photo.partition("/")[0] not in parts]
     targets: dict[str, str] = {}
     inputs: dict[str, list[str]] = {}
     faults: list[str] = []

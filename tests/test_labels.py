@@ -1,0 +1,53 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from toolkit.errors import DatasetError
+from toolkit.labels import LABELS, read_labels, write_labels
+
+
+def test_a_table_holds_what_was_written_and_no_empty_columns(tmp_path: Path) -> None:
+    write_labels(
+        tmp_path,
+        [
+            {"file": "a,b.jpg", "subject": "a,b", "role": "target", "yaw": 1.5, "attr_Male": 1},
+            {"file": "a,b/1\n.jpg", "subject": "a,b", "role": "input", "yaw": -30, "person": "a", "light": None},
+        ],
+    )
+    header = (tmp_path / LABELS).read_text().splitlines()[0]
+    assert header == "file,subject,role,person,yaw,attr_Male"
+    labels = read_labels(tmp_path)
+    assert list(labels.rows) == ["a,b.jpg", "a,b/1\n.jpg"]
+    assert labels.attributes == ["Male"]
+    np.testing.assert_array_equal(labels.numbers("yaw", ["a,b/1\n.jpg", "a,b.jpg", "other"]), [-30, 1.5, np.nan])
+    assert labels.person("a,b.jpg", "a,b") == "a,b"
+    assert labels.person("a,b/1\n.jpg", "a,b") == "a"
+    assert labels.text("attr_Male", "a,b/1\n.jpg") == ""
+    only = read_labels(tmp_path, ("yaw",))
+    assert list(only.columns) == ["yaw"]
+    assert only.rows == labels.rows
+
+
+def test_a_set_without_a_table_knows_nothing(tmp_path: Path) -> None:
+    labels = read_labels(tmp_path)
+    assert labels.rows == {}
+    assert np.isnan(labels.numbers("yaw", ["a.jpg"])).all()
+
+
+@pytest.mark.parametrize("text", ["", "a,b\n1,2\n", "file,subject,role\na.jpg,a\n", "file,yaw\n\0"])
+def test_what_is_no_table_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / LABELS).write_text(text)
+    with pytest.raises(DatasetError, match=LABELS):
+        read_labels(tmp_path)
+
+
+def test_a_word_where_a_number_should_be_is_named(tmp_path: Path) -> None:
+    (tmp_path / LABELS).write_text("file,subject,role,yaw\na.jpg,a,target,left\n")
+    with pytest.raises(DatasetError, match=r"yaw of a.jpg is 'left'"):
+        read_labels(tmp_path).numbers("yaw", ["a.jpg"])
+
+
+def test_a_misspelt_column_is_our_mistake(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="jaw"):
+        write_labels(tmp_path, [{"file": "a.jpg", "jaw": 1}])
