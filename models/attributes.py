@@ -1,0 +1,82 @@
+"""The attribute-conditioned DCGAN: faces from a list of traits.
+
+Source: SYSTEMS.md, section 5. As published its discriminator never sees which traits a photo has, so the
+generator has no reason to heed them; :class:`AttributeDiscriminator` takes them too where it is told to.
+"""
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+START = 8  # px: side of the generator's first features
+WIDTHS = {64: (512, 512, 256, 128), 128: (1024, 1024, 512, 256, 128)}  # image size -> channels, coarse to fine
+MOMENTUM = 0.2  # of batch norm; the published 0.8 is Keras' way to say it
+
+
+class AttributeGenerator(nn.Module):
+    """Draw a face with given traits.
+
+    Args:
+        attributes: how many traits there are.
+        image_size: 64 or 128, px.
+    """
+
+    def __init__(self, attributes: int = 40, image_size: int = 64) -> None:
+        super().__init__()
+        widths = WIDTHS[image_size]
+        self.attributes, self._width = attributes, widths[0]
+        self.start = nn.Sequential(nn.Linear(attributes + 1, START * START * widths[0]), nn.ReLU())
+        layers: list[nn.Module] = []
+        for inner, outer in pairwise(widths):
+            layers += [nn.Upsample(scale_factor=2), nn.Conv2d(inner, outer, 5, 1, 2)]
+            layers += [nn.BatchNorm2d(outer, momentum=MOMENTUM), nn.ReLU()]
+        self.layers = nn.Sequential(*layers, nn.Conv2d(widths[-1], 3, 5, 1, 2), nn.Tanh())
+
+    def forward(self, attributes: Tensor, chance: Tensor | None = None) -> Tensor:
+        """Draw.
+
+        Args:
+            attributes: (B, A) zeros and ones.
+            chance: (B, 1) in [0, 1); None draws it.
+
+        Returns:
+            (B, 3, S, S) in (-1, 1).
+        """
+        if chance is None:
+            chance = torch.rand(len(attributes), 1, device=attributes.device)
+        features = self.start(torch.cat([attributes, chance.to(attributes.dtype)], dim=1))
+        face: Tensor = self.layers(features.view(-1, self._width, START, START))
+        return face
+
+
+class AttributeDiscriminator(nn.Module):
+    """Tell photos (0) from made faces (1).
+
+    Args:
+        attributes: how many traits it is shown; 0, as published: none.
+        image_size: 64 or 128, px.
+    """
+
+    def __init__(self, attributes: int = 0, image_size: int = 64) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for inner, outer, stride in ((3, 64, 2), (64, 128, 2), (128, 256, 2), (256, 512, 1)):
+            # a 4 x 4 kernel at stride 1 needs three pixels of padding in all: Keras puts the odd one right and below
+            pad = nn.ZeroPad2d((1, 2, 1, 2)) if stride == 1 else nn.ZeroPad2d(1)
+            layers += [pad, nn.Conv2d(inner, outer, 4, stride), nn.LeakyReLU(0.2), nn.Dropout(0.25)]
+        self.trunk = nn.Sequential(*layers)
+        self.judge = nn.Linear(512 * (image_size // 8) ** 2, 1)
+        self.traits = nn.Linear(attributes, 512, bias=False) if attributes else None
+
+    def forward(self, image: Tensor, attributes: Tensor | None = None) -> Tensor:
+        """(B, 3, S, S) in (-1, 1), (B, A) -> (B,) the probability that each was made.
+
+        How well image and traits go together is their projection on each other (Miyato and Koyama, ICLR 2018).
+        """
+        features = self.trunk(image)
+        logit = self.judge(features.flatten(1)).flatten()
+        if self.traits is not None and attributes is not None:
+            logit = logit + (self.traits(2 * attributes - 1) * features.mean(dim=(2, 3))).sum(dim=1)
+        probability: Tensor = logit.sigmoid()
+        return probability
