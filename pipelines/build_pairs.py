@@ -1,13 +1,10 @@
 """Stage: aligned crops with their ledger -> the subject-folder layout, one frontal target per subject."""
 
-import csv
-import io
+import hashlib
 import os
-import re
-import shutil
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
@@ -16,13 +13,15 @@ from typing import Any
 from pipelines.bulk import digest, run_bulk
 from pipelines.configs import PairsConfig
 from pipelines.plan import Job, Plan
+from pipelines.sets import FILE_HASH, finish_set
 from toolkit.errors import ConfigError, PhotoFailed, PhotoRejected
 from toolkit.geometry import Pose
-from toolkit.images import write_whole
+from toolkit.images import link_or_copy, write_whole
 from toolkit.ledger import Outcome, read_ledger, refused
 from toolkit.quality import target_score
+from toolkit.subject_rules import subject_rule
 
-LABELS = "labels.csv"
+VERSION = 2  # raised when the same crops would give another set
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +38,7 @@ class Crop:
         """How fit it is to be the target, 0 to 1."""
         face = self.face
         pose = Pose(face["yaw"], face["pitch"], face["roll"])
-        return target_score(pose, face["sharpness"], face["eyes_open"], face["mouth_open"])
+        return target_score(pose, face["sharpness"], face["eyes_open"], face["mouth_open"], face.get("upscaled", 1.0))
 
 
 def build_pairs(
@@ -58,7 +57,7 @@ def build_pairs(
         ConfigError: no ledger, a subject rule that does not work, or no subject with two photos.
     """
     crops, refusals = _read_crops(source, aligned)
-    subject_of = _subject_rule(config.subjects)
+    subject_of = subject_rule(config.subjects)
     groups: dict[str, list[Crop]] = {}
     for crop in crops:
         try:
@@ -101,61 +100,6 @@ def _read_crops(source: Path, aligned: Path) -> tuple[list[Crop], list[Outcome]]
     return crops, refusals
 
 
-def _subject_rule(subjects: str) -> Callable[[str], str]:
-    """A function from a photo's path to its subject; it raises PhotoRejected ``no-subject``."""
-    if subjects == "folders":
-        return _subject_by_folder
-    if subjects.endswith(".csv"):
-        return _subject_by_table(Path(subjects))
-    try:
-        pattern = re.compile(subjects)
-    except re.error as error:
-        raise ConfigError(
-            f"--subjects {subjects!r}: neither `folders`, nor a .csv, nor a regular expression ({error})"
-        ) from error
-    if not pattern.groups:
-        raise ConfigError(f"--subjects {subjects!r}: needs a group for the subject; try '(?P<subject>...)'")
-    group = "subject" if "subject" in pattern.groupindex else 1
-
-    def rule(photo: str) -> str:
-        if (match := pattern.search(photo)) is None or not match[group]:
-            raise PhotoRejected("no-subject", f"the path does not match {subjects}")
-        return _as_name(match[group])
-
-    return rule
-
-
-def _subject_by_folder(photo: str) -> str:
-    subject, slash, _ = photo.partition("/")
-    if not slash:
-        raise PhotoRejected("no-subject", "the photo lies in no subject's folder")
-    return subject
-
-
-def _subject_by_table(path: Path) -> Callable[[str], str]:
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            table = {row["file"]: row["subject"] for row in csv.DictReader(file)}
-    except (OSError, KeyError, UnicodeDecodeError, csv.Error) as error:
-        raise ConfigError(
-            f"--subjects {path}: cannot be read as a CSV with the columns file and subject ({error!r})"
-        ) from error
-    without_suffix = {os.path.splitext(file)[0]: subject for file, subject in table.items()}
-
-    def rule(photo: str) -> str:
-        subject = table.get(photo) or without_suffix.get(os.path.splitext(photo)[0])
-        if not subject:
-            raise PhotoRejected("no-subject", f"not in {path.name}")
-        return _as_name(subject)
-
-    return rule
-
-
-def _as_name(subject: str) -> str:
-    """A subject as a folder's name: no separators, not hidden."""
-    return re.sub(r"[/\\]", "-", subject).lstrip(".") or "-"
-
-
 def _lay_out(subject: str, group: list[Crop], target: str) -> list[tuple[Job, Crop]]:
     """Where each crop of a subject goes: one beside the folder, the others inside.
 
@@ -189,25 +133,26 @@ def _names_inside(subject: str, crops: list[Crop]) -> dict[str, Crop]:
 def _carry_out(
     plan: Plan, jobs: dict[str, tuple[Job, Crop]], config: PairsConfig, overwrite: bool
 ) -> Iterator[Outcome]:
-    settings = digest(config)
+    settings = digest(config.subjects, config.target, VERSION)  # links or copies: the same set
 
     def work(todo: Sequence[Job]) -> Iterator[Outcome]:
         for job in todo:
-            yield _place(plan, job, jobs[job.input][1], settings)
+            yield _place(plan, job, jobs[job.input][1], settings, config.link)
 
     yield from run_bulk(plan, work, settings, overwrite)
-    write_whole(plan.out / LABELS, _labels(jobs))
+    finish_set(plan, "frontalize pairs build")
 
 
-def _place(plan: Plan, job: Job, crop: Crop, settings: str) -> Outcome:
-    """Put one crop in its place: as a link where it is the set's own working copy, else as a copy."""
+def _place(plan: Plan, job: Job, crop: Crop, settings: str, link: bool) -> Outcome:
+    """Put one crop in its place: linked where it is the set's own working copy, or where that is asked for."""
     started = time.monotonic()
     output = job.stem + crop.path.suffix
     try:
-        if plan.out in crop.path.parents:
-            write_whole(plan.out / output, lambda partial: _link_or_copy(crop.path, partial))
+        data = crop.path.read_bytes()
+        if link or plan.out in crop.path.parents:
+            link_or_copy(crop.path, plan.out / output)
         else:
-            write_whole(plan.out / output, crop.path.read_bytes())
+            write_whole(plan.out / output, data)
         stat = (plan.source / job.input).stat()
     except OSError as error:
         return refused(job.input, PhotoFailed("unwritable", f"{output}: {error.strerror}"))
@@ -216,30 +161,9 @@ def _place(plan: Plan, job: Job, crop: Crop, settings: str) -> Outcome:
         sha256=crop.sha256,
         status="written",
         outputs=[output],
-        faces=[crop.face],
+        faces=[crop.face | {FILE_HASH: hashlib.sha256(data).hexdigest()}],
         seconds=round(time.monotonic() - started, 4),
         size=stat.st_size,
         mtime_ns=stat.st_mtime_ns,
         settings=settings,
     )
-
-
-def _link_or_copy(path: Path, partial: Path) -> None:
-    """A hard link where the disk knows them (many external ones do not), else a copy."""
-    partial.unlink(missing_ok=True)  # a killed run may have left it, and a link overwrites nothing
-    try:
-        partial.hardlink_to(path)
-    except OSError:
-        shutil.copyfile(path, partial)
-
-
-def _labels(jobs: dict[str, tuple[Job, Crop]]) -> str:
-    """The set's table: one row per file, with its pose in degrees."""
-    buffer = io.StringIO()
-    table = csv.writer(buffer, lineterminator="\n")
-    table.writerow(["file", "subject", "role", "yaw", "pitch", "roll", "source"])
-    for job, crop in jobs.values():
-        subject, slash, _ = job.stem.partition("/")
-        pose = [crop.face[angle] for angle in ("yaw", "pitch", "roll")]
-        table.writerow([job.stem + crop.path.suffix, subject, "input" if slash else "target", *pose, crop.source])
-    return buffer.getvalue()

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pipelines.commands import align, batch, demo, doctor, pairs, train
+from pipelines.commands import align, batch, check_pairs, demo, doctor, import_sets, pairs, train
 from pipelines.screen import Screen
 from toolkit.errors import ConfigError
 
@@ -27,6 +27,9 @@ app.command()(align.align)
 pair_verbs = typer.Typer(no_args_is_help=True, help="Paired sets: inputs SUBJECT/*.jpg with their target SUBJECT.jpg.")
 pair_verbs.command()(pairs.build)
 pair_verbs.command()(pairs.synth)
+pair_verbs.command("import")(import_sets.import_set)
+pair_verbs.command()(check_pairs.verify)
+pair_verbs.command()(check_pairs.split)
 app.add_typer(pair_verbs, name="pairs")
 app.command()(train.train)
 app.command()(batch.batch)

@@ -6,6 +6,7 @@ They live apart from the stages that read them because those import torch or Med
 
 import os
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal, get_args
 
 from toolkit.align import AlignConfig
@@ -15,6 +16,8 @@ from toolkit.errors import ConfigError
 ImageFormat = Literal["jpg", "png", "webp"]
 Precision = Literal["32", "bf16"]
 Loader = Literal["dali", "torch"]
+ForeignSet = Literal["multipie", "cfp", "celeba"]
+Aligning = Literal["auto", "always", "never"]
 
 
 def all_cores() -> int:
@@ -63,6 +66,7 @@ class PairsConfig:
 
     subjects: str  # "folders", a regular expression with one group, or a CSV file with the columns file and subject
     target: str = "auto"  # "auto", or a glob that the target's path matches
+    link: bool = False  # hard links to the crops instead of copies, where the disk knows them
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,6 +80,9 @@ class SynthConfig:
     seed: int = 0
     size: int = 128  # side of the crops, pixels
     max_turn: float = 12.0  # degrees: photos turned further are no targets
+    subjects: str | None = (
+        None  # who is who, as for `pairs build`: photos of one person are then kept on one side of a split
+    )
     min_sharpness: float = 20.0  # see toolkit.quality.sharpness
     max_enlarged: float = 1.25  # photos with fewer pixels than the crop by more than that are no targets
     format: ImageFormat = "jpg"
@@ -90,6 +97,46 @@ class SynthConfig:
             raise ConfigError(f"per_photo={self.per_photo}: must be 1 or more; leave it out for the whole grid")
         if not 0 <= self.light <= 1:
             raise ConfigError(f"light={self.light}: must be 0 to 1; try 0.5")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VerifyConfig:
+    """``frontalize pairs verify``."""
+
+    faces: bool = True  # look for the face in every file: without, wrong crops and wrong people are not seen
+    recognizer: Path | None = None  # an ONNX face recogniser: who is who, too
+    workers: int = field(default_factory=all_cores)  # processes
+
+    def __post_init__(self) -> None:
+        if self.workers < 1:
+            raise ConfigError(f"workers={self.workers}: must be 1 or more; leave it out for all cores")
+        if self.recognizer is not None and not self.recognizer.is_file():
+            raise ConfigError(f"recognizer {self.recognizer}: no such file; give an ONNX face recogniser")
+        if self.recognizer is not None and not self.faces:
+            raise ConfigError("recognizer and no faces: a recogniser needs the faces; give one of the two")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ImportConfig:
+    """``frontalize pairs import``."""
+
+    kind: ForeignSet
+    size: int = 256  # side of the crops, pixels
+    align: Aligning = "auto"  # auto: square photos stay as they are; but CFP's are squares by chance alone
+    light: int = 7  # Multi-PIE: of the targets, 0 to 19
+    format: ImageFormat = "jpg"
+    quality: int = 95  # of JPEG and WebP, 1 to 100
+
+    def __post_init__(self) -> None:
+        for name, choices in (("kind", ForeignSet), ("align", Aligning), ("format", ImageFormat)):
+            if getattr(self, name) not in get_args(choices):
+                raise ConfigError(f"{name}={getattr(self, name)!r}: choose one of {', '.join(get_args(choices))}")
+        if not 0 <= self.light <= 19:
+            raise ConfigError(f"light={self.light}: Multi-PIE's are 0 to 19; try 7, the frontal flash")
+        if not 1 <= self.quality <= 100:
+            raise ConfigError(f"quality={self.quality}: must be 1 to 100; try 95")
+        if not 16 <= self.size <= 4096:
+            raise ConfigError(f"size={self.size}: must be 16 to 4096 pixels; try 256")
 
 
 def parse_angles(text: str) -> tuple[float, ...]:

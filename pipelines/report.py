@@ -97,7 +97,8 @@ def _row(photos: Path, out: Path, outcome: Outcome) -> str:
 
 def _pose(faces: list[dict[str, Any]]) -> str:
     return "<br>".join(
-        f"yaw {face['yaw']:+.0f}° pitch {face['pitch']:+.0f}° roll {face['roll']:+.0f}°" for face in faces
+        " ".join(f"{angle} {face[angle]:+.0f}°" for angle in ("yaw", "pitch", "roll") if face.get(angle) is not None)
+        for face in faces
     )
 
 

@@ -1,7 +1,6 @@
 """Stage: ordinary near-frontal photos -> a paired set: each photo is a target, its turned views are the inputs."""
 
-import csv
-import io
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -14,21 +13,22 @@ from pipelines.bulk import digest, run_bulk
 from pipelines.configs import BulkConfig, SynthConfig
 from pipelines.crops import crash_outcome, cut_photo, open_quiet_landmarker, write_output
 from pipelines.plan import Job, Plan
+from pipelines.sets import FILE_HASH, finish_set
 from pipelines.workers import Crash, Stop, run_in_workers
 from toolkit.align import AlignConfig, AlignedCrop, align_photo, cut, cut_from, magnification
 from toolkit.cascade import FindConfig
 from toolkit.errors import PhotoError, PhotoRejected
 from toolkit.geometry import crop_matrix
-from toolkit.images import encode_image, write_whole
+from toolkit.images import encode_image
 from toolkit.landmarks import Face, Landmarker
-from toolkit.ledger import Outcome, read_ledger
+from toolkit.ledger import Outcome
 from toolkit.photos import Photo
 from toolkit.quality import sharpness
 from toolkit.shape import HEAD_HALF, PIVOT, head_coordinates
+from toolkit.subject_rules import subject_rule
 from toolkit.turnable import Light, TurnableHead
 
-LABELS = "labels.csv"
-VERSION = 1  # raised when the same photo would give other views: finished ones are then done again
+VERSION = 2  # raised when the same photo would give other views: finished ones are then done again
 FINER = 1.25  # resolution at which heads are turned, of the crop's: the crop is resampled from it once more
 Image = NDArray[np.uint8]
 Rows = list[dict[str, Any]]
@@ -48,7 +48,7 @@ def synthesize_pairs(plan: Plan, config: SynthConfig, bulk: BulkConfig, stop: St
             yield crash_outcome(result) if isinstance(result, Crash) else result
 
     yield from run_bulk(plan, work, settings, bulk.overwrite)
-    write_whole(plan.out / LABELS, _labels(plan))
+    finish_set(plan, "frontalize pairs synth")
 
 
 def as_subjects(plan: Plan) -> Plan:
@@ -65,15 +65,18 @@ def as_subjects(plan: Plan) -> Plan:
 
 def _open_work(source: Path, out: Path, config: SynthConfig, settings: str) -> Callable[[Job], Outcome]:
     landmarker = open_quiet_landmarker(FindConfig())
+    person_of = subject_rule(config.subjects) if config.subjects else None
 
     def work(job: Job) -> Outcome:
         names: list[str] = []
 
         def cutter(photo: Photo) -> tuple[list[Image], Rows]:
+            person = {"person": person_of(job.input)} if person_of else {}
             crop, pixels, face = _gated(photo, landmarker, config)
             poses = draw_poses(config, job.stem)
             names.extend(["", *(_name(*pose) for pose in poses)])
-            return _turned(crop, pixels, face, poses, config.size)
+            images, rows = _turned(crop, pixels, face, poses, config.size)
+            return images, [row | person for row in rows]
 
         photo = cut_photo(source, job, cutter)
         try:
@@ -81,8 +84,10 @@ def _open_work(source: Path, out: Path, config: SynthConfig, settings: str) -> C
                 raise photo.error
             suffix = f".{config.format}"
             outputs = [f"{job.stem}/{name}{suffix}" if name else f"{job.stem}{suffix}" for name in names]
-            for output, image in zip(outputs, photo.crops, strict=True):
-                write_output(out / output, encode_image(image, suffix, config.quality))
+            for output, image, row in zip(outputs, photo.crops, photo.faces, strict=True):
+                data = encode_image(image, suffix, config.quality)
+                row[FILE_HASH] = hashlib.sha256(data).hexdigest()
+                write_output(out / output, data)
             return photo.outcome(outputs, settings)
         except PhotoError as error:
             return photo.refusal(error, settings)
@@ -145,20 +150,3 @@ def _turned(
         lit = {} if light is None else {"light": round(light[0], 1), "light_strength": round(light[1], 2)}
         rows.append(row | lit | {"box": own["box"], "score": own["score"], "matrix": own["matrix"]})
     return images, rows
-
-
-def _labels(plan: Plan) -> str:
-    """The set's table: one row per file, with its pose in degrees and its lamp."""
-    buffer = io.StringIO()
-    table = csv.writer(buffer, lineterminator="\n")
-    table.writerow(["file", "subject", "role", "yaw", "pitch", "roll", "light", "light_strength", "source"])
-    here = {job.input for job in plan.jobs}
-    for row in sorted(read_ledger(plan.out), key=lambda row: row.input.split("/")):
-        if row.input not in here:
-            continue  # a photo of an earlier run that is gone
-        for output, face in zip(row.outputs, row.faces, strict=True):
-            subject, slash, _ = output.partition("/")
-            subject = subject if slash else Path(output).stem
-            values = [face.get(key, "") for key in ("yaw", "pitch", "roll", "light", "light_strength")]
-            table.writerow([output, subject, "input" if slash else "target", *values, row.input])
-    return buffer.getvalue()

@@ -1,7 +1,9 @@
 """Images on disk: listed in sorted order, encoded, written whole or not at all; toolkit.photos reads them."""
 
 import io
+import operator
 import os
+import shutil
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -40,28 +42,31 @@ def list_photos(root: Path, leave_out: Path | None = None) -> tuple[list[str], C
     Raises:
         ConfigError: a folder cannot be read.
     """
-    photos: list[tuple[str, ...]] = []
+    photos: list[str] = []
     others: Counter[str] = Counter()
 
-    def walk(folder: str, parts: tuple[str, ...]) -> None:
+    def walk(folder: str, inside: str) -> None:
         with os.scandir(folder) as entries:
-            for entry in entries:
-                if entry.name.startswith("."):
-                    continue
-                if entry.is_dir(follow_symlinks=False):
-                    if leave_out is None or Path(entry.path) != leave_out:
-                        walk(entry.path, (*parts, entry.name))
-                elif (suffix := os.path.splitext(entry.name)[1].lower()) in PHOTO_SUFFIXES:
-                    if entry.is_file() or entry.is_symlink():  # a dead link becomes an `unreadable` row
-                        photos.append((*parts, entry.name))
-                else:
-                    others[suffix or "(none)"] += 1
+            listed = sorted(
+                entries, key=operator.attrgetter("name")
+            )  # folder by folder: a million names at once would take twice the memory
+        for entry in listed:
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                if leave_out is None or Path(entry.path) != leave_out:
+                    walk(entry.path, f"{inside}{entry.name}/")
+            elif (suffix := os.path.splitext(entry.name)[1].lower()) in PHOTO_SUFFIXES:
+                if entry.is_file() or entry.is_symlink():  # a dead link becomes an `unreadable` row
+                    photos.append(inside + entry.name)
+            else:
+                others[suffix or "(none)"] += 1
 
     try:
-        walk(str(root), ())
+        walk(str(root), "")
     except OSError as error:
         raise ConfigError(f"{error.filename}: this folder cannot be read ({error.strerror}); fix its rights") from error
-    return ["/".join(parts) for parts in sorted(photos)], others
+    return photos, others
 
 
 def encode_image(image: NDArray[np.uint8], suffix: str, quality: int = 95, exif: bytes | None = None) -> bytes:
@@ -111,6 +116,19 @@ def write_whole(path: Path, write: Callable[[Path], object] | bytes | str) -> No
     finally:  # Ctrl-C included
         if not in_place:
             Path(partial).unlink(missing_ok=True)
+
+
+def link_or_copy(file: Path, place: Path) -> None:
+    """Put a file into another place whole: as a hard link where the disk knows them (many external ones do not)."""
+
+    def make(partial: Path) -> None:
+        partial.unlink(missing_ok=True)  # a killed run may have left it, and a link overwrites nothing
+        try:
+            partial.hardlink_to(file)
+        except OSError:
+            shutil.copyfile(file, partial)
+
+    write_whole(place, make)
 
 
 def _write_bytes(path: str, data: bytes) -> None:

@@ -40,13 +40,14 @@ def mouth_open(landmarks: NDArray[np.float64]) -> float:
     return math.dist(lower, upper) / max(math.dist(chin, midpoint), 1e-12)
 
 
-def target_score(pose: Pose, sharp: float, eyes: float, mouth: float) -> float:
-    """How fit a face is to be the frontal target of its subject; 0 to 1, the product of four readable shares.
+def target_score(pose: Pose, sharp: float, eyes: float, mouth: float, enlarged: float = 1.0) -> float:
+    """How fit a face is to be the frontal target of its subject; 0 to 1, the product of five readable shares.
 
     - facing: 1 when frontal, 0 from 45 degrees of yaw and pitch together;
     - sharp: 1 from a Laplacian variance of 100, in proportion below;
     - eyes: 1 from an opening of 0.2, in proportion below;
-    - mouth: 1 when closed, 0.5 from a gap of 0.1.
+    - mouth: 1 when closed, 0.5 from a gap of 0.1;
+    - size: 1 where the photo has the crop's pixels, a half where it had to be enlarged twice.
     """
     facing = max(0.0, 1 - math.hypot(pose.yaw, pose.pitch) / 45)
-    return facing * min(1.0, sharp / 100) * min(1.0, eyes / 0.2) * max(0.5, 1 - mouth * 5)
+    return facing * min(1.0, sharp / 100) * min(1.0, eyes / 0.2) * max(0.5, 1 - mouth * 5) / max(1.0, enlarged)

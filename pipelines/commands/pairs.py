@@ -38,6 +38,7 @@ def build(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Root of the paired set.")],
     subjects: Annotated[str, typer.Option(help="folders, a regular expression with a group, or a CSV: file,subject.")],
     target: Annotated[str, typer.Option(help="auto: frontal, sharp, neutral; or a glob.")] = DEFAULT.target,
+    link: Annotated[bool, typer.Option("--link", help="Hard links to the crops instead of copies.")] = DEFAULT.link,
     device: Device = "auto",
     workers: Workers = CORES,
     max_rejects: MaxRejects = ALL,
@@ -47,7 +48,7 @@ def build(
 ) -> None:
     """Subject-folder layout from photos, or from the crops that `frontalize align` wrote."""
     config, limit, screen = (
-        PairsConfig(subjects=subjects, target=target),
+        PairsConfig(subjects=subjects, target=target, link=link),
         checked_limit(max_rejects),
         Screen(json, quiet),
     )
@@ -73,6 +74,9 @@ def synth(
     seed: Annotated[int, typer.Option(help="Of the random poses and lamps.")] = SYNTH.seed,
     size: Annotated[int, typer.Option(help="Side of the square crops, pixels.")] = SYNTH.size,
     max_turn: Annotated[float, typer.Option(help="Reject photos turned further, degrees.")] = SYNTH.max_turn,
+    subjects: Annotated[
+        str | None, typer.Option(help="Who is who, as for `pairs build`; default: each photo is somebody else.")
+    ] = SYNTH.subjects,
     min_sharpness: Annotated[float, typer.Option(help="Reject photos more blurred.")] = SYNTH.min_sharpness,
     format: Annotated[ImageFormat, typer.Option(help="Of the crops.")] = SYNTH.format,
     quality: Quality = SYNTH.quality,
@@ -92,6 +96,7 @@ def synth(
         seed=seed,
         size=AlignConfig(size=size).size,
         max_turn=max_turn,
+        subjects=subjects,
         min_sharpness=min_sharpness,
         format=format,
         quality=quality,

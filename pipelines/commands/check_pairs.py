@@ -1,0 +1,80 @@
+"""``frontalize pairs verify`` and ``frontalize pairs split``."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pipelines.commands.options import CORES, Device, Json, Overwrite, Quiet, Workers
+from pipelines.configs import VerifyConfig, require_cpu
+from pipelines.screen import INTERRUPTED, Interrupt, Screen
+from pipelines.split_pairs import carry_out, counted, divide
+from pipelines.verify_pairs import Verification
+
+SHOWN = 10  # defects of a kind; --json has them all
+VERIFY = VerifyConfig()
+
+Dataset = Annotated[Path, typer.Argument(metavar="DATASET", help="Root of a paired set.")]
+
+
+def verify(
+    dataset: Dataset,
+    faces: Annotated[bool, typer.Option(help="Look for the face in every file, to see wrong crops.")] = VERIFY.faces,
+    recognizer: Annotated[
+        Path | None, typer.Option(help="An ONNX face recogniser: finds people under a wrong name.")
+    ] = VERIFY.recognizer,
+    device: Device = "auto",
+    workers: Workers = CORES,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Orphans, mispairings, unreadable files, wrong crops, duplicates, people on both sides of a split."""
+    screen = Screen(json, quiet)
+    require_cpu(device)
+    verification = Verification(dataset, VerifyConfig(faces=faces, recognizer=recognizer, workers=workers))
+    with Interrupt() as stop:
+        looks = list(screen.track(verification.look(stop), "looking", len(verification.entries), lambda _: ""))
+        if stop.pressed:
+            raise typer.Exit(INTERRUPTED)
+    found = verification.judge(looks)
+    _tell(screen, found)
+    screen.result(found)
+    if found["defects"]:
+        raise typer.Exit(1)
+
+
+def split(
+    dataset: Dataset,
+    val: Annotated[str, typer.Option(help="For validation: a share of the people, or so many.")] = "10%",
+    overwrite: Overwrite = False,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """The set again as `train/` and `val/`, hard links, no person in both, the same in every run."""
+    screen = Screen(json, quiet)
+    division = divide(dataset, val)
+    with Interrupt() as stop:
+        for _ in screen.track(carry_out(division, overwrite), "dividing", len(division.part_of), lambda _: ""):
+            if stop.pressed:
+                raise typer.Exit(INTERRUPTED)
+    parts = counted(division)
+    for part, numbers in parts.items():
+        screen.say(f"{part}: " + ", ".join(f"{count:,} {name}" for name, count in numbers.items()))
+    screen.result({"dataset": str(division.root), **parts})
+
+
+def _tell(screen: Screen, found: dict[str, Any]) -> None:
+    parts = "".join(f", {count:,} inputs in {part}" for part, count in found["parts"].items())
+    screen.say(f"{found['files']:,} files, {found['subjects']:,} subjects, {found['people']:,} people{parts}")
+    for kind, say in (("defects", screen.complain), ("notes", screen.say)):
+        rows: dict[str, list[dict[str, Any]]] = {}
+        for row in found[kind]:
+            rows.setdefault(row["code"], []).append(row)
+        for code, some in rows.items():
+            say(f"{'note: ' if kind == 'notes' else ''}{code}, {len(some):,} times. Way out: {some[0]['way_out']}")
+            for row in some[:SHOWN]:
+                say(f"    {', '.join(row['files'][:4])}: {row['detail']}".replace("    : ", "    "))
+            if len(some) > SHOWN:
+                say(f"    and {len(some) - SHOWN:,} more; --json has them all")
+    if not found["defects"]:
+        screen.say("nothing wrong")

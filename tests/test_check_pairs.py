@@ -1,0 +1,282 @@
+"""A paired set that is right, and the same set broken in every way that `pairs verify` knows."""
+
+import csv
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from pipelines.configs import VerifyConfig
+from pipelines.inspect_files import Look, open_look
+from pipelines.verify_pairs import Verification
+from tests.conftest import Run, tree
+from toolkit.align import AlignConfig, align_photo, cut
+from toolkit.errors import ConfigError, DatasetError
+from toolkit.geometry import crop_matrix
+from toolkit.images import encode_image
+from toolkit.labels import LABELS, read_labels, write_labels
+from toolkit.landmarks import Landmarker
+from toolkit.phash import near_pairs, signature
+from toolkit.photos import read_photo
+from toolkit.subjects import read_pairs
+from toolkit.views import rotate_view
+
+PEOPLE = ("ann", "ann-marie", "bea", "carl", "dora")
+Seen = Callable[[Path], dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory: pytest.TempPathFactory, portrait: NDArray[np.uint8], landmarker: Landmarker) -> Path:
+    """Five people, two inputs each: one face, each time in another light, so that no two files look the same."""
+    root = tmp_path_factory.mktemp("good")
+    [crop] = align_photo(portrait, landmarker, AlignConfig(size=128))
+    rows = []
+    for number, person in enumerate(PEOPLE):
+        for name, yaw in ((f"{person}.jpg", 0), (f"{person}/left.jpg", 35), (f"{person}/right.jpg", -35)):
+            view = rotate_view(portrait, crop.face, yaw + 2 * number, number - 2, (60 * number - 120, 0.9))
+            image = cut(view.image, crop_matrix(view.landmarks, 128), 128)
+            (root / name).parent.mkdir(exist_ok=True)
+            (root / name).write_bytes(encode_image(image, ".jpg"))
+            role = "input" if "/" in name else "target"
+            digest = _look(root, None)(name).sha256
+            rows.append({"file": name, "subject": person, "role": role, "yaw": yaw, "sha256": digest, "source": name})
+    write_labels(root, rows)
+    return root
+
+
+def _look(root: Path, landmarker: Landmarker | None) -> Callable[[str], Look]:
+    from pipelines import inspect_files
+
+    return lambda file: inspect_files._look(root, landmarker, None, file)
+
+
+@pytest.fixture(scope="module")
+def judge(landmarker: Landmarker) -> Seen:
+    """All that `pairs verify` does but for its worker processes."""
+
+    def seen(root: Path) -> dict[str, Any]:
+        verification = Verification(root, VerifyConfig(workers=1))
+        return verification.judge([_look(root, landmarker)(file) for file in verification.entries])
+
+    return seen
+
+
+def _truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:900])
+
+
+def _resize(path: Path) -> None:
+    path.write_bytes(encode_image(np.ascontiguousarray(read_photo(path)[::2, ::2]), ".jpg"))
+
+
+def _shift(path: Path) -> None:
+    path.write_bytes(encode_image(np.roll(read_photo(path), 32, axis=0), ".jpg"))
+
+
+def _blank(path: Path) -> None:
+    path.write_bytes(encode_image(np.full((128, 128, 3), 90, np.uint8), ".jpg"))
+
+
+def _swap(one: Path, other: Path) -> None:
+    mine, theirs = one.read_bytes(), other.read_bytes()
+    one.write_bytes(theirs)
+    other.write_bytes(mine)
+
+
+BREAKS: dict[str, tuple[Callable[[Path], object], str, list[str]]] = {
+    "a target deleted": (lambda root: (root / "bea.jpg").unlink(), "orphan-inputs", ["bea/"]),
+    "its row without it": (lambda root: (root / "bea.jpg").unlink(), "missing", ["bea.jpg"]),
+    "a target too many": (lambda root: shutil.copy(root / "bea.jpg", root / "b.jpg"), "orphan-target", ["b.jpg"]),
+    "two targets": (
+        lambda root: shutil.copy(root / "bea.jpg", root / "bea.jpeg"),
+        "two-targets",
+        ["bea.jpg", "bea.jpeg"],
+    ),
+    "targets swapped": (
+        lambda root: _swap(root / "ann.jpg", root / "dora.jpg"),
+        "mispaired",
+        ["ann.jpg", "dora.jpg"],
+    ),
+    "a file cut short": (lambda root: _truncate(root / "carl/left.jpg"), "unreadable", ["carl/left.jpg"]),
+    "a file resized": (lambda root: _resize(root / "carl/left.jpg"), "odd-size", ["carl/left.jpg"]),
+    "a crop moved": (lambda root: _shift(root / "carl.jpg"), "wrong-crop", ["carl.jpg"]),
+    "a target without a face": (lambda root: _blank(root / "carl.jpg"), "no-face", ["carl.jpg"]),
+    "a turned target": (
+        lambda root: shutil.copy(root / "dora/left.jpg", root / "dora.jpg"),
+        "turned-target",
+        ["dora.jpg"],
+    ),
+    "another picture": (lambda root: _shift(root / "ann/left.jpg"), "changed", ["ann/left.jpg"]),
+    "a picture of two people": (
+        lambda root: shutil.copy(root / "ann/left.jpg", root / "bea/left.jpg"),
+        "duplicate",
+        ["ann/left.jpg", "bea/left.jpg"],
+    ),
+    "a picture twice": (
+        lambda root: shutil.copy(root / "ann/left.jpg", root / "ann/again.jpg"),
+        "duplicate-input",
+        ["ann/again.jpg", "ann/left.jpg"],
+    ),
+    "a file nobody listed": (
+        lambda root: shutil.copy(root / "ann/left.jpg", root / "ann/again.jpg"),
+        "unlisted",
+        ["ann/again.jpg"],
+    ),
+    "a damaged table": (lambda root: (root / LABELS).write_text("who,what\n1,2\n"), "bad-labels", [LABELS]),
+}
+
+
+def test_a_good_set_is_good_and_its_order_a_trap(good: Path, judge: Seen) -> None:
+    """`ann` and `ann-marie` sort one way as folders and the other way as files: by position they would be swapped."""
+    found = judge(good)
+    assert found["defects"] == []
+    assert (found["files"], found["subjects"], found["inputs"]) == (15, 5, 10)
+    [note] = found["notes"]
+    assert note["code"] == "sorted-order"
+    assert "2 subjects would mispair" in note["detail"]
+    assert set(note["files"]) == {"ann/", "ann-marie/"}
+
+
+@pytest.mark.parametrize("name", BREAKS)
+def test_what_is_broken_is_named_with_a_way_out(name: str, good: Path, judge: Seen, tmp_path: Path) -> None:
+    root = Path(shutil.copytree(good, tmp_path / "set"))
+    damage, code, files = BREAKS[name]
+    damage(root)
+    found = judge(root)
+    assert any(row["code"] == code and set(row["files"]) == set(files) for row in found["defects"]), found["defects"]
+    assert all(row["way_out"] and row["detail"] for row in found["defects"])
+
+
+def test_a_person_on_both_sides_of_a_split_is_found(good: Path, judge: Seen, run: Run, tmp_path: Path) -> None:
+    root = Path(shutil.copytree(good, tmp_path / "set"))
+    assert run("pairs", "split", root, "--val", "2").exit_code == 0
+    assert judge(root)["defects"] == []
+    assert judge(root)["parts"] == {"train": 6, "val": 4}
+    [person, other] = (path.stem for path in (root / "val").glob("*.jpg"))
+    shutil.copy(root / "val" / f"{person}.jpg", root / "train")
+    shutil.copytree(root / "val" / person, root / "train" / person)
+    found = judge(root)
+    assert {"code": "split-person", "files": [f"train/{person}", f"val/{person}"]}.items() <= _row(
+        found, "split-person"
+    ).items()
+    shutil.rmtree(root / "train" / person)
+    (root / "train" / f"{person}.jpg").unlink()
+    shutil.rmtree(root / "val" / other)
+    (root / "val" / f"{other}.jpg").unlink()
+    assert _row(judge(root), "stale-split")["files"] == [other]
+    victim = next(path for path in (root / "train").iterdir() if path.is_dir())
+    shutil.copy(root / "val" / person / "left.jpg", victim / "strange.jpg")
+    files = {f"{person}/left.jpg", f"train/{victim.name}/strange.jpg"}
+    assert set(_row(judge(root), "split-duplicate")["files"]) == files
+
+
+def test_orphans_that_cancel_out_are_seen_as_a_shift(good: Path, judge: Seen, tmp_path: Path) -> None:
+    """As many folders as targets, one of each alone: position would pair everyone between with a stranger."""
+    root = Path(shutil.copytree(good, tmp_path / "set"))
+    (root / "ann.jpg").unlink()
+    shutil.copy(good / "ann.jpg", root / "zoe.jpg")
+    found = judge(root)
+    assert {row["code"] for row in found["defects"]} >= {"orphan-inputs", "orphan-target"}
+    [note] = [row for row in found["notes"] if row["code"] == "sorted-order"]
+    assert "by position" in note["detail"]
+    assert len(note["files"]) >= 4
+
+
+def test_the_command_says_it_and_exits_with_1(good: Path, run: Run, tmp_path: Path) -> None:
+    root = Path(shutil.copytree(good, tmp_path / "set"))
+    assert run("pairs", "verify", root, "--no-faces").exit_code == 0
+    _truncate(root / "carl/left.jpg")
+    result = run("pairs", "verify", root, "--json")
+    assert result.exit_code == 1
+    found = json.loads(result.stdout)
+    assert found["counts"] == {"unreadable": 1}
+    assert "carl/left.jpg" in result.stderr
+    assert "Way out" in result.stderr
+    assert run("pairs", "verify", tmp_path / "none").exit_code == 2
+    assert run("pairs", "verify", root, "--recognizer", tmp_path / "none.onnx").exit_code == 2
+
+
+def test_a_recogniser_finds_people_under_a_wrong_name(shared: Path, run: Run, tmp_path: Path) -> None:
+    recognizer = shared / "models" / "mobilefacenet_112x96.onnx"
+    root, subjects = tmp_path / "set", ["C001035", "C001056", "D000096", "R000575"]
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for path in sorted((shared / "portraits").iterdir()):
+        if path.name.split("__")[0] in subjects:
+            shutil.copy(path, photos)
+    assert run("pairs", "build", photos, root, "--subjects", "^(.+)__").exit_code == 0
+    names = sorted({pair.subject for pair in read_pairs(root)})[:2]
+    inputs = [next(pair.input for pair in read_pairs(root) if pair.subject == name) for name in names]
+    _swap(root / inputs[0], root / inputs[1])
+    (root / LABELS).unlink()  # a set of somebody else's: no signatures
+    result = run("pairs", "verify", root, "--recognizer", recognizer, "--json")
+    assert result.exit_code == 1
+    mixed = [row["files"][0] for row in json.loads(result.stdout)["defects"] if row["code"] == "mix-up"]
+    assert set(inputs) <= set(mixed)
+
+
+def test_a_split_is_by_person_complete_and_the_same_each_time(good: Path, run: Run, tmp_path: Path) -> None:
+    root = Path(shutil.copytree(good, tmp_path / "set"))
+    labels = read_labels(root)
+    rows = [{name: values[number] for name, values in labels.columns.items()} for number in labels.rows.values()]
+    write_labels(root, [row | {"person": "a" if row["subject"].startswith("ann") else row["subject"]} for row in rows])
+    first = run("pairs", "split", root, "--val", "50%", "--json")
+    assert first.exit_code == 0, first.stderr
+    before = {part: tree(root / part) for part in ("train", "val")}
+    assert json.loads(run("pairs", "split", root, "--val", "50%", "--json").stdout) == json.loads(first.stdout)
+    assert {part: tree(root / part) for part in ("train", "val")} == before
+    subjects = {part: {pair.subject for pair in read_pairs(root / part)} for part in ("train", "val")}
+    assert not subjects["train"] & subjects["val"]
+    assert subjects["train"] | subjects["val"] == set(PEOPLE)
+    assert any({"ann", "ann-marie"} <= side for side in subjects.values())
+    assert (root / "val" / f"{min(subjects['val'])}.jpg").stat().st_nlink == 2
+    with (root / "val" / LABELS).open() as file:
+        assert {row["file"] for row in csv.DictReader(file)} == set(before["val"]) - {LABELS}
+    assert len(read_pairs(root)) == 10  # the whole set is still what it was
+    assert run("pairs", "split", root, "--val", "1").exit_code == 0  # another share: nothing stale stays
+    assert len({pair.subject for pair in read_pairs(root / "val")}) in (1, 2)
+    assert len(read_pairs(root / "train")) + len(read_pairs(root / "val")) == 10
+
+
+@pytest.mark.parametrize("share", ["0", "100%", "5", "-3", "half", "nan"])
+def test_a_split_that_leaves_a_side_empty_is_refused(share: str, good: Path, run: Run, tmp_path: Path) -> None:
+    root = Path(shutil.copytree(good, tmp_path / "set"))
+    result = run("pairs", "split", root, "--val", share)
+    assert result.exit_code == 2
+    assert share in result.stderr
+    assert not (root / "train").exists()
+
+
+def test_a_set_that_says_who_validates_is_divided_so(good: Path, run: Run, tmp_path: Path) -> None:
+    root = Path(shutil.copytree(good, tmp_path / "set"))
+    labels = read_labels(root)
+    rows = [{name: values[number] for name, values in labels.columns.items()} for number in labels.rows.values()]
+    given = {"ann": "val", "ann-marie": "test"}
+    write_labels(root, [row | {"partition": given.get(row["subject"], "train")} for row in rows])
+    assert run("pairs", "split", root).exit_code == 0
+    assert {pair.subject for pair in read_pairs(root / "test")} == {"ann-marie"}
+    assert {pair.subject for pair in read_pairs(root / "val")} == {"ann"}
+
+
+def test_bad_settings_are_set_up_errors(good: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="workers=0"):
+        VerifyConfig(workers=0)
+    with pytest.raises(DatasetError, match="no images"):
+        Verification(tmp_path, VerifyConfig(workers=1))
+    assert open_look(good, False, None)("ann.jpg").size == (128, 128)
+
+
+def test_copies_look_the_same_and_other_pictures_do_not(good: Path) -> None:
+    images = [read_photo(good / f"{person}.jpg") for person in PEOPLE]
+    brighter = np.clip(images[1] * 1.1, 0, 255).astype(np.uint8)
+    signatures = [signature(image) for image in [*images, brighter, images[2][::2, ::2]]]
+    assert near_pairs(signatures) == [(1, 5), (2, 6)]
+
+
+def _row(found: dict[str, Any], code: str) -> dict[str, Any]:
+    return next(row for row in found["defects"] if row["code"] == code)

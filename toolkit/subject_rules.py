@@ -1,0 +1,72 @@
+"""Who a photo shows, told from its path: by folder, by a regular expression, or by a table."""
+
+import csv
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from toolkit.errors import ConfigError, PhotoRejected
+
+
+def subject_rule(subjects: str) -> Callable[[str], str]:
+    """A function from a photo's path to its subject's name; it raises PhotoRejected ``no-subject``.
+
+    Args:
+        subjects: ``folders``: the first part of the path; a regular expression: its group ``subject``, or its first
+            one; or the path of a CSV with the columns file and subject.
+
+    Raises:
+        ConfigError: none of these.
+    """
+    if subjects == "folders":
+        return _subject_by_folder
+    if subjects.endswith(".csv"):
+        return _subject_by_table(Path(subjects))
+    try:
+        pattern = re.compile(subjects)
+    except re.error as error:
+        raise ConfigError(
+            f"--subjects {subjects!r}: neither `folders`, nor a .csv, nor a regular expression ({error})"
+        ) from error
+    if not pattern.groups:
+        raise ConfigError(f"--subjects {subjects!r}: needs a group for the subject; try '(?P<subject>...)'")
+    group = "subject" if "subject" in pattern.groupindex else 1
+
+    def rule(photo: str) -> str:
+        if (match := pattern.search(photo)) is None or not match[group]:
+            raise PhotoRejected("no-subject", f"the path does not match {subjects}")
+        return _as_name(match[group])
+
+    return rule
+
+
+def _subject_by_folder(photo: str) -> str:
+    subject, slash, _ = photo.partition("/")
+    if not slash:
+        raise PhotoRejected("no-subject", "the photo lies in no subject's folder")
+    return subject
+
+
+def _subject_by_table(path: Path) -> Callable[[str], str]:
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            table = {row["file"]: row["subject"] for row in csv.DictReader(file)}
+    except (OSError, KeyError, UnicodeDecodeError, csv.Error) as error:
+        raise ConfigError(
+            f"--subjects {path}: cannot be read as a CSV with the columns file and subject ({error!r})"
+        ) from error
+    without_suffix = {os.path.splitext(file)[0]: subject for file, subject in table.items()}
+
+    def rule(photo: str) -> str:
+        subject = table.get(photo) or without_suffix.get(os.path.splitext(photo)[0])
+        if not subject:
+            raise PhotoRejected("no-subject", f"not in {path.name}")
+        return _as_name(subject)
+
+    return rule
+
+
+def _as_name(subject: str) -> str:
+    """A subject as a folder's name: no separators, not hidden."""
+    return re.sub(r"[/\\]", "-", subject).lstrip(".") or "-"
