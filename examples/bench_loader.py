@@ -1,10 +1,12 @@
-"""How fast the DALI loader feeds pairs, against a torch DataLoader with 2 workers and Pillow, in the same run.
+"""How fast the DALI loader feeds pairs, against two rivals and our own torch loader, in turn, in the same run.
 
-    python examples/bench_loader.py DATASET [ROUNDS]
+    taskset -c 0,1 python examples/bench_loader.py DATASET [ROUNDS]
 
-DATASET is a paired set of `frontalize pairs build`. The rival is what most training scripts do:
-one item per pair, PIL decode and resize, ToTensor-like scaling in the worker, default collate.
-Both give normalized float batches at 128 px; both start before the clock does.
+DATASET is a paired set of `frontalize pairs build` or `synth`, best of JPEGs. One rival is what most training scripts
+do: one item per pair, PIL decode and resize, ToTensor-like scaling in the worker, default collate, a torch DataLoader
+with 2 workers. The other is bare DALI: two file readers, decoders and resizes on 2 threads, and nothing behind them:
+8-bit images that never leave DALI. Ours give normalized float batches in torch. All at 128 px, on 2 cores, warm
+before the clock starts.
 """
 
 import statistics
@@ -12,6 +14,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,7 +27,7 @@ from pipelines.batches_dali import DaliLoader
 from pipelines.batches_torch import TorchLoader
 from toolkit.subjects import read_pairs
 
-BATCH, SIZE, BATCHES, WARM_UP = 30, 128, 60, 6
+BATCH, SIZE, BATCHES, WARM_UP, WORKERS = 30, 128, 60, 6, 2
 
 
 class PilPairs(Dataset[tuple[Tensor, Tensor]]):
@@ -46,6 +49,24 @@ class PilPairs(Dataset[tuple[Tensor, Tensor]]):
         return (torch.from_numpy(np.array(small)).permute(2, 0, 1).float() - 128) / 128
 
 
+def bare_dali(feed: Feed, steps: int) -> Iterator[Any]:
+    """DALI's own readers, decoder and resize on the same files in the same order."""
+    from nvidia.dali import fn, pipeline_def, types
+
+    lists = list(zip(*(feed.files(step) for step in range(steps)), strict=True))
+
+    @pipeline_def(batch_size=BATCH, num_threads=WORKERS, device_id=None, prefetch_queue_depth=2)
+    def pairs() -> tuple[Any, ...]:
+        read = [fn.readers.file(files=[file for files in role for file in files])[0] for role in lists]
+        decoded = [fn.decoders.image(data, device="cpu", output_type=types.RGB) for data in read]
+        return tuple(fn.resize(image, size=[SIZE, SIZE]) for image in decoded)
+
+    pipeline = pairs()
+    pipeline.build()
+    for _ in range(steps):
+        yield pipeline.run()
+
+
 def rate(batches: Iterator[object]) -> float:
     """Pairs per second, once warm."""
     for _ in range(WARM_UP):
@@ -57,24 +78,36 @@ def rate(batches: Iterator[object]) -> float:
 
 
 def main(dataset: Path, rounds: int) -> None:
-    """All three in turn; medians and the ratio round by round."""
+    """All four in turn; medians, and the ratios round by round."""
     pairs, cpu, steps = read_pairs(dataset), torch.device("cpu"), BATCHES + WARM_UP
-    feed = Feed(dataset.resolve(), pairs, BATCH, SIZE, Normalization(128, 128), seed=0, workers=2)
-    dali, pil, ours = [], [], []
-    for number in range(rounds):
-        dali.append(rate(DaliLoader(feed, cpu).batches(0, steps)))
-        pil.append(rate(iter(DataLoader(PilPairs(feed, steps), BATCH, num_workers=2))))
-        ours.append(rate(TorchLoader(feed, cpu).batches(0, steps)))
-        print(
-            f"round {number + 1}: DALI {dali[-1]:.0f}, PIL {pil[-1]:.0f}, our torch loader {ours[-1]:.0f}", flush=True
-        )
-    ratios = [one / other for one, other in zip(dali, pil, strict=True)]
-    print(
-        f"{len(pairs)} pairs, batches of {BATCH} at {SIZE} px, pairs/s (median): DALI {statistics.median(dali):.0f}",
-        end=", ",
+    feed = Feed(
+        root=dataset.resolve(),
+        pairs=pairs,
+        batch_size=BATCH,
+        image_size=SIZE,
+        normalization=Normalization(128, 128),
+        seed=0,
+        workers=WORKERS,
     )
-    print(f"DataLoader with PIL {statistics.median(pil):.0f}, our torch loader {statistics.median(ours):.0f}", end="; ")
-    print(f"DALI at {statistics.median(ratios):.2f} times PIL ({min(ratios):.2f} to {max(ratios):.2f})")
+    rates: dict[str, list[float]] = {"our DALI loader": [], "bare DALI": [], "PIL": [], "our torch loader": []}
+    for number in range(rounds):
+        runs = (
+            DaliLoader(feed, cpu).batches(0, steps),
+            bare_dali(feed, steps),
+            iter(DataLoader(PilPairs(feed, steps), BATCH, num_workers=WORKERS)),
+            TorchLoader(feed, cpu).batches(0, steps),
+        )
+        for measured, run in zip(rates.values(), runs, strict=True):
+            measured.append(rate(run))
+        print(f"round {number + 1}:", ", ".join(f"{name} {run[-1]:.0f}" for name, run in rates.items()), flush=True)
+    print(f"{len(pairs)} pairs, batches of {BATCH} at {SIZE} px, pairs/s:")
+    for name, run in rates.items():
+        print(f"{name:>16}: median {statistics.median(run):.0f} ({min(run):.0f} to {max(run):.0f})")
+    for rival in ("PIL", "bare DALI"):
+        ratios = [one / other for one, other in zip(rates["our DALI loader"], rates[rival], strict=True)]
+        print(
+            f"our DALI loader at {statistics.median(ratios):.2f} times {rival} ({min(ratios):.2f} to {max(ratios):.2f})"
+        )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Stage: a paired set -> a trained generator, by one loop that calls one recipe's step."""
 
 import dataclasses
+import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import Any
 import torch
 from lightning_fabric import Fabric
 
-from pipelines.batches import Feed, Loader, PairBatch
+from pipelines.batches import Feed, Loader, Needs, PairBatch
 from pipelines.batches_dali import DaliLoader
 from pipelines.batches_torch import TorchLoader, load_pairs
 from pipelines.checkpoint import load_state, save_generator, save_state
@@ -25,7 +26,7 @@ from toolkit.images import encode_image, write_whole
 from toolkit.subjects import read_pairs, spread_over_subjects
 
 SHOWN = 8  # pairs on a sample grid
-CHECKPOINT, GENERATOR = Path("checkpoints/last.ckpt"), "generator.safetensors"
+CHECKPOINT, GENERATOR, REPLACED = Path("checkpoints/last.ckpt"), "generator.safetensors", "replaced.json"
 RECIPES: dict[str, tuple[type[Any], type[Any]]] = {"scaleway": (Scaleway, ScalewayConfig)}
 
 
@@ -60,6 +61,7 @@ class Training:
         self._fabric = _fabric(config.precision, choose_device(device))
         self.device = self._fabric.device
         make_recipe, _ = RECIPES[config.recipe]
+        needs = getattr(settings, "needs", Needs())
         self._feed = Feed(
             root=Path(config.dataset).resolve(),
             pairs=pairs,
@@ -68,6 +70,8 @@ class Training:
             normalization=make_recipe.normalization,
             seed=config.seed,
             workers=workers,
+            needs=needs,
+            labels=needs.read_labels(Path(config.dataset), pairs),
         )
         self._loader: Loader = (DaliLoader if config.loader == "dali" else TorchLoader)(self._feed, self.device)
         claim_run(folder, {**dataclasses.asdict(config), "recipe_config": dataclasses.asdict(settings)})  # type: ignore[call-overload]
@@ -78,7 +82,7 @@ class Training:
     def run(self, stop: Stop) -> Iterator[Progress]:
         """Train to the last step, or until told to stop: a checkpoint is written first. Yields after every step."""
         metrics, config, feed = Metrics(self._folder, self.done), self._config, self._feed
-        shown = load_pairs(feed, spread_over_subjects(feed.pairs, SHOWN), self.device)
+        shown = load_pairs(feed, spread_over_subjects(range(len(feed.pairs)), SHOWN), self.device)
         started = time.monotonic()
         for step, batch in enumerate(self._loader.batches(self.done, self.steps), start=self.done + 1):
             losses = self._recipe.step(batch, epoch=(step - 1) * feed.batch_size // len(feed.pairs))
@@ -116,6 +120,8 @@ class Training:
         generator.train()
         write_whole(self._folder / "samples" / f"{step:06d}.jpg", encode_image(grid, ".jpg"))
         save_generator(self._folder / GENERATOR, generator, self._recipe.card(step))
+        if replaced := dict(self._loader.replaced):  # files that could not be decoded, and why
+            write_whole(self._folder / REPLACED, json.dumps(replaced, indent=2) + "\n")
         parts = {name: part.state_dict() for name, part in self._recipe.state().items()}
         state = {"step": step, "recipe": parts, "random": torch.get_rng_state()}
         if self.device.type == "cuda":

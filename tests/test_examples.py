@@ -1,5 +1,7 @@
 """What the README tells people to run is run here."""
 
+import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tests.conftest import Run
 from toolkit.images import encode_image
 from toolkit.photos import read_photo
 
@@ -74,3 +77,17 @@ def test_identity_is_measured(tmp_path: Path, shared: Path) -> None:
     assert [line.split()[0] for line in told.splitlines()] == ["raw", "geometric"]
     genuine = [float(line.split("genuine ")[1].split()[0]) for line in told.splitlines()]
     assert all(0.15 < cosine < 0.7 for cosine in genuine)
+
+
+def test_the_notebook_runs_on_a_set(tmp_path: Path, photos: Path, run: Run) -> None:
+    made = run("pairs", "build", photos, tmp_path / "set", "--subjects", r"^(\w+)/", "--max-rejects", "100%")
+    assert (tmp_path / "set" / "ann.jpg").exists(), made.stderr
+    notebook = json.loads((EXAMPLES / "look_at_a_dataset.ipynb").read_text())
+    cells = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    script = "\n".join([*cells, f"plt.gcf().savefig({str(tmp_path / 'seen.png')!r})"])
+    place = os.environ | {"DATASET": str(tmp_path / "set"), "MPLBACKEND": "agg"}
+    result = subprocess.run([sys.executable, "-c", script], env=place, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert "4 pairs of 2 subjects" in result.stdout
+    assert "defects" in result.stdout
+    assert not any(cell.get("outputs") for cell in notebook["cells"])  # pictures of somebody's set stay at home
