@@ -3,7 +3,7 @@
 Source: SYSTEMS.md, section 4.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -57,8 +57,7 @@ class MultitaskGenerator(nn.Module):
         return drawn
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """What the discriminator says of images."""
 
     identity: Tensor  # (B, people) logits

@@ -2,6 +2,15 @@
 
 from torch import nn
 
+from models.attributes import AttributeGenerator
 from models.encoder_decoder import EncoderDecoder
+from models.multitask import MultitaskGenerator
+from models.siamese import SiameseGenerator
 
-GENERATORS: dict[str, type[nn.Module]] = {"encoder_decoder": EncoderDecoder}
+# Called with the numbers that the weights file gives, if it gives any.
+GENERATORS: dict[str, type[nn.Module]] = {
+    "attributes": AttributeGenerator,
+    "encoder_decoder": EncoderDecoder,
+    "multitask": MultitaskGenerator,
+    "siamese": SiameseGenerator,
+}

@@ -3,7 +3,7 @@
 Source: SYSTEMS.md, sections 2 and 3.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from torch import Tensor, nn
 
@@ -13,8 +13,7 @@ IDENTITY, CONDITIONS = 240, 80  # channels
 POSES, LIGHTS = 9, 20  # classes of Multi-PIE
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """What the encoder sees in a photo."""
 
     identity: Tensor  # (B, 240, 6, 6)

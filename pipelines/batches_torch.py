@@ -62,6 +62,7 @@ class TorchLoader:
             batch_size=None,
             num_workers=min(self._feed.workers, last - first),
             pin_memory=self._device.type == "cuda",
+            generator=torch.Generator(),  # its workers' seed must not come out of the numbers that training draws
         )
         for step, raw in enumerate(loader, start=first):
             self.replaced.update(raw.damaged)

@@ -1,7 +1,7 @@
 """Weights and training state on disk: plain tensors and plain values, nothing that runs on loading."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -30,6 +30,9 @@ class GeneratorCard:
     normalization: Normalization
     recipe: str
     step: int  # optimizer steps behind these weights
+    shape: dict[str, int] = field(default_factory=dict)  # what the network's class is called with
+    attributes: list[str] = field(default_factory=list)  # names of the traits that it is told, in their order
+    load_size: int | None = None  # px per side of the crop that the middle is taken from; None: image_size
     schema: int = SCHEMA
 
 
@@ -50,11 +53,29 @@ def load_generator(path: Path, device: torch.device) -> tuple[nn.Module, Generat
     try:
         with safe_open(path, framework="pt") as file:
             card = _read_card(path, (file.metadata() or {}).get("card"))
-            generator = GENERATORS[card.architecture]()
+            generator = GENERATORS[card.architecture](**card.shape)
             generator.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
     except (SafetensorError, RuntimeError) as error:
         raise CheckpointError(f"model {path}: not a generator of ours ({error})") from error
     return generator.to(device).eval(), card
+
+
+def load_weights(path: Path, generator: nn.Module) -> None:
+    """Take over the weights of another run's generator, whose architecture must be the same.
+
+    Args:
+        path: a run, or its ``generator.safetensors``.
+        generator: gets them.
+
+    Raises:
+        CheckpointError: missing, not one of ours, or of another architecture.
+    """
+    file = path / "generator.safetensors" if path.is_dir() else path
+    other, card = load_generator(file, torch.device("cpu"))
+    try:
+        generator.load_state_dict(other.state_dict())
+    except RuntimeError as error:
+        raise CheckpointError(f"start from {file}: a {card.architecture}, which does not fit this recipe") from error
 
 
 def _read_card(path: Path, text: str | None) -> GeneratorCard:

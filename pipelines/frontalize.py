@@ -51,13 +51,15 @@ class Generator:
 
     def __init__(self, net: nn.Module, card: GeneratorCard, batch_size: int, device: torch.device) -> None:
         self._net, self._card, self._device = net, card, device
+        self._edge = (crop_side(card) - card.image_size) // 2
         self._shape = (batch_size, card.image_size, card.image_size, 3)
 
     @torch.inference_mode()
     def __call__(self, crops: Sequence[Image]) -> list[Image]:
         """Up to a batch of (S, S, 3) RGB crops -> as many frontal faces of the same size."""
         batch = np.zeros(self._shape, np.uint8)
-        batch[: len(crops)] = crops
+        inner = slice(self._edge, self._edge + self._card.image_size)
+        batch[: len(crops)] = np.stack(crops)[:, inner, inner]
         constants = self._card.normalization
         numbers = torch.from_numpy(batch).to(self._device).permute(0, 3, 1, 2).float()
         made = self._net(((numbers - constants.mean) / constants.scale).contiguous())
@@ -79,6 +81,8 @@ class Frontalizer:
         self.device = choose_device(config.device)
         path = _weights_path(config.model)
         net, self.card = load_generator(path, self.device)
+        if self.card.architecture == "attributes":
+            raise CheckpointError(f"model {path}: draws faces from traits, not from photos; use `frontalize generate`")
         self._generator = Generator(net, self.card, config.batch_size, self.device)
         shaping = (config.size, config.aligned, config.format, config.quality)
         self._settings = digest(self.card, _weights_digest(path), *shaping)
@@ -93,7 +97,7 @@ class Frontalizer:
             ConfigError: OUT cannot be used.
         """
         cutter = open_whole_cutter if self._config.aligned else open_crop_cutter
-        open_work = partial(open_cut, plan.source, partial(cutter, self.card.image_size, self.card.template))
+        open_work = partial(open_cut, plan.source, partial(cutter, crop_side(self.card), self.card.template))
 
         def work(jobs: Sequence[Job]) -> Iterator[Outcome]:
             ahead = 2 * self._config.batch_size
@@ -132,6 +136,12 @@ class Frontalizer:
         except PhotoError as error:
             return photo.refusal(error, self._settings)
         return photo.outcome([output], self._settings)
+
+
+def crop_side(card: GeneratorCard) -> int:
+    """Side of the crops that a generator's middle part is taken from, px: recipes that train on random windows of
+    slightly larger crops are shown the middle one."""
+    return card.load_size or card.image_size
 
 
 def _weights_path(model: str) -> Path:

@@ -133,6 +133,8 @@ def read_pair_labels(
             f"up to {_MOST_LIGHTS - 1}, and lamps in degrees need the column light_strength"
         )
     names = labels.attributes if attributes else []
+    if attributes and not names:
+        raise DatasetError(f"{root}: labels.csv has no column attr_<name>, and this recipe learns attributes")
     people, person = _people(labels, pairs)
     if not lamps and np.isnan(light).all():
         light = np.zeros_like(light)  # a set that says nothing of light has one light

@@ -8,7 +8,7 @@ import numpy as np
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
-from pipelines.batches import Normalization, PairBatch
+from pipelines.batches import Normalization
 from toolkit.errors import ConfigError
 from toolkit.images import write_whole
 
@@ -22,6 +22,7 @@ def claim_run(run: Path, config: dict[str, Any]) -> None:
         ConfigError: the folder holds a run with another config (the difference is shown), or other things.
     """
     path = run / CONFIG
+    config = json.loads(json.dumps(config))  # as it will be read again: tuples are lists there
     if path.exists():
         earlier = json.loads(path.read_text(encoding="utf-8"))
         if difference := _difference(earlier, config):
@@ -33,10 +34,14 @@ def claim_run(run: Path, config: dict[str, Any]) -> None:
 
 
 def _difference(earlier: dict[str, Any], now: dict[str, Any]) -> str:
-    keys = sorted(earlier.keys() | now.keys())
-    return ", ".join(
-        f"{key} {earlier.get(key)!r} there, {now.get(key)!r} now" for key in keys if earlier.get(key) != now.get(key)
-    )
+    said = []
+    for key in sorted(earlier.keys() | now.keys()):
+        one, other = earlier.get(key), now.get(key)
+        if isinstance(one, dict) and isinstance(other, dict):
+            said.append(_difference(one, other))
+        elif one != other:
+            said.append(f"{key} {one!r} there, {other!r} now")
+    return ", ".join(filter(None, said))
 
 
 class Metrics:
@@ -67,10 +72,9 @@ class Metrics:
         self._events.close()
 
 
-def sample_grid(batch: PairBatch, made: Tensor, normalization: Normalization) -> np.ndarray[Any, Any]:
-    """Rows input, generated, target; (3 S, n S, 3) RGB uint8."""
-    rows = [np.concatenate(to_images(images, normalization), axis=1) for images in (batch.input, made, batch.target)]
-    return np.concatenate(rows, axis=0)
+def sample_grid(rows: list[Tensor], normalization: Normalization) -> np.ndarray[Any, Any]:
+    """Rows of (n, 3, S, S) network numbers -> one picture, (R S, n S, 3) RGB uint8."""
+    return np.concatenate([np.concatenate(to_images(images, normalization), axis=1) for images in rows], axis=0)
 
 
 def to_images(images: Tensor, normalization: Normalization) -> list[np.ndarray[Any, Any]]:

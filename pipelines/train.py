@@ -2,32 +2,37 @@
 
 import dataclasses
 import json
+import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import torch
-from lightning_fabric import Fabric
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from pipelines.batches import Feed, Loader, Needs, PairBatch
+from pipelines.batches import Feed, Loader, PairBatch
 from pipelines.batches_dali import DaliLoader
 from pipelines.batches_torch import TorchLoader, load_pairs
-from pipelines.checkpoint import load_state, save_generator, save_state
+from pipelines.checkpoint import load_state, load_weights, save_generator, save_state
 from pipelines.configs import TrainConfig
-from pipelines.devices import choose_device
-from pipelines.recipes.recipe import Recipe, RecipeConfig, with_settings
-from pipelines.recipes.scaleway import Scaleway, ScalewayConfig
-from pipelines.runs import Metrics, claim_run, sample_grid
+from pipelines.devices import open_fabric
+from pipelines.recipes.recipe import Clock, Recipe, RecipeConfig, TrainingSet, Workshop, card_of
+from pipelines.recipes.registry import make_recipe, normalization_of, recipe_settings
+from pipelines.runs import Metrics, claim_run
+from pipelines.validation import save_grids, validate
 from pipelines.workers import Stop
-from toolkit.errors import ConfigError
-from toolkit.images import encode_image, write_whole
-from toolkit.subjects import read_pairs, spread_over_subjects
+from toolkit.errors import ConfigError, TrainingDiverged
+from toolkit.images import write_whole
+from toolkit.subjects import parts_of, read_pairs, spread_over_subjects
 
 SHOWN = 8  # pairs on a sample grid
 CHECKPOINT, GENERATOR, REPLACED = Path("checkpoints/last.ckpt"), "generator.safetensors", "replaced.json"
-RECIPES: dict[str, tuple[type[Any], type[Any]]] = {"scaleway": (Scaleway, ScalewayConfig)}
+WAY_OUT = "The last checkpoint is from before; lower the learning rate with --set, or use --precision 32"
+DEAD, PATIENCE = 1e-3, 20  # a judge whose loss stays below this for so many logged steps teaches nothing any more
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +43,8 @@ class Progress:
     steps: int  # of so many
     images_per_second: float  # pairs, since this process began to train
     losses: dict[str, float]
+    validation: dict[str, float] = field(default_factory=dict)
+    warning: str = ""
 
 
 class Training:
@@ -55,102 +62,182 @@ class Training:
 
     def __init__(self, config: TrainConfig, folder: Path, device: str, workers: int) -> None:
         self._config, self._folder = config, folder
-        settings = recipe_settings(config)
-        pairs = read_pairs(Path(config.dataset))
-        self.steps = total_steps(config, settings, len(pairs))
-        self._fabric = _fabric(config.precision, choose_device(device))
+        self._settings = settings = recipe_settings(config)
+        root = Path(config.dataset).resolve()
+        parts = parts_of(root)
+        self._fabric = open_fabric(config.precision, device, config.devices)
         self.device = self._fabric.device
-        make_recipe, _ = RECIPES[config.recipe]
-        needs = getattr(settings, "needs", Needs())
-        self._feed = Feed(
-            root=Path(config.dataset).resolve(),
-            pairs=pairs,
-            batch_size=settings.batch_size,
-            image_size=settings.image_size,
-            normalization=make_recipe.normalization,
-            seed=config.seed,
-            workers=workers,
-            needs=needs,
-            labels=needs.read_labels(Path(config.dataset), pairs),
-        )
+        self._feed = self._feed_of(parts.get("train", root), workers)
+        self._validation = self._feed_of(parts["val"], workers, evaluation=True) if "val" in parts else None
+        pairs_a_step = settings.batch_size * self._fabric.world_size * config.accumulate
+        self.steps = total_steps(config, settings, len(self._feed.pairs), pairs_a_step)
+        self._pairs_a_step = pairs_a_step
         self._loader: Loader = (DaliLoader if config.loader == "dali" else TorchLoader)(self._feed, self.device)
-        claim_run(folder, {**dataclasses.asdict(config), "recipe_config": dataclasses.asdict(settings)})  # type: ignore[call-overload]
+        if self._fabric.is_global_zero:
+            record = {**dataclasses.asdict(config), "recipe_config": dataclasses.asdict(settings)}  # type: ignore[call-overload]
+            claim_run(folder, record)
         torch.manual_seed(config.seed)
-        self._recipe: Recipe = make_recipe(settings, self._fabric)
+        workshop = Workshop(self._fabric, config.accumulate, config.channels_last, config.compile)
+        self._recipe: Recipe = make_recipe(config.recipe, settings, workshop, self._whole())
+        self._average = _average(self._recipe, config.ema)
         self.done = self._resume()
 
     def run(self, stop: Stop) -> Iterator[Progress]:
-        """Train to the last step, or until told to stop: a checkpoint is written first. Yields after every step."""
-        metrics, config, feed = Metrics(self._folder, self.done), self._config, self._feed
-        shown = load_pairs(feed, spread_over_subjects(range(len(feed.pairs)), SHOWN), self.device)
+        """Train to the last step, or until told to stop: a checkpoint is written first. Yields after every step.
+
+        Raises:
+            TrainingDiverged: a loss is no number any more; the last checkpoint is from before that.
+        """
+        config, feed = self._config, self._feed
+        metrics = Metrics(self._folder, self.done) if self._fabric.is_global_zero else None
+        watch = Watch()
         started = time.monotonic()
-        for step, batch in enumerate(self._loader.batches(self.done, self.steps), start=self.done + 1):
-            losses = self._recipe.step(batch, epoch=(step - 1) * feed.batch_size // len(feed.pairs))
-            told_to_stop = stop()
-            logged = {}
-            if step % config.log_every == 0 or step in (1, self.steps):
-                logged = {name: float(loss) for name, loss in losses.items()}
-                metrics.add(step, logged)
-            if step % config.save_every == 0 or step == self.steps or told_to_stop:
-                self._save(step, shown)
-            rate = (step - self.done) * feed.batch_size / (time.monotonic() - started)
-            yield Progress(step, self.steps, rate, logged)
+        batches = self._loader.batches(self.done * config.accumulate, self.steps * config.accumulate)
+        for step in range(self.done + 1, self.steps + 1):
+            clock = Clock(step - 1, (step - 1) * self._pairs_a_step // len(feed.pairs))
+            losses = _mean([self._recipe.step(batch, clock) for batch in islice(batches, config.accumulate)])
+            if self._average is not None:
+                self._average.update_parameters(self._recipe.generator)
+            last, told_to_stop = step == self.steps, stop()
+            saves = step % config.save_every == 0 or last or told_to_stop
+            logged = self._synchronized(losses) if saves or step % config.log_every == 0 or step == 1 else {}
+            warning = watch.check(logged, step)
+            before = time.monotonic()
+            validated = self._validated() if last or step % (config.validate_every or config.save_every) == 0 else {}
+            if metrics and (logged or validated):
+                metrics.add(step, logged | validated)
+            if saves:
+                self._save(step)
+            started += time.monotonic() - before  # validating and saving are not training
+            rate = (step - self.done) * self._pairs_a_step / max(time.monotonic() - started, 1e-9)
+            yield Progress(step, self.steps, rate, logged, validated, warning)
             if told_to_stop:
                 break
-        metrics.close()
+        if metrics:
+            metrics.close()
+
+    def _feed_of(self, root: Path, workers: int, evaluation: bool = False) -> Feed:
+        settings, pairs = self._settings, read_pairs(root)
+        needs = settings.needs
+        return Feed(
+            root=root,
+            pairs=pairs,
+            batch_size=settings.batch_size,
+            image_size=settings.image_size,
+            normalization=normalization_of(self._config.recipe),
+            seed=self._config.seed,
+            workers=workers,
+            needs=needs,
+            labels=needs.read_labels(root, pairs),
+            evaluation=evaluation,
+            rank=self._fabric.global_rank,
+            world_size=self._fabric.world_size,
+        )
+
+    def _whole(self) -> TrainingSet:
+        return TrainingSet(self._feed.root, self._feed.pairs, self._feed.labels)
 
     def _resume(self) -> int:
-        """Load the checkpoint, where there is one; the steps done."""
+        """Load the checkpoint, or the weights to start from; the steps done."""
         path = self._folder / CHECKPOINT
         if not path.exists():
+            if self._config.start_from is not None:
+                load_weights(Path(self._config.start_from), self._recipe.generator)
             return 0
         state = load_state(path)
         for name, part in self._recipe.state().items():
             part.load_state_dict(state["recipe"][name])
+        if self._average is not None:
+            self._average.load_state_dict(state["average"])
         torch.set_rng_state(state["random"])
         if self.device.type == "cuda" and "random_cuda" in state:
             torch.cuda.set_rng_state(state["random_cuda"], self.device)
         return int(state["step"])
 
-    def _save(self, step: int, shown: PairBatch) -> None:
-        """Write a sample grid, the generator and, last, the checkpoint that vouches for both."""
-        generator = self._recipe.generator.eval()
-        with torch.inference_mode():
-            grid = sample_grid(shown, generator(shown.input), self._recipe.normalization)
-        generator.train()
-        write_whole(self._folder / "samples" / f"{step:06d}.jpg", encode_image(grid, ".jpg"))
-        save_generator(self._folder / GENERATOR, generator, self._recipe.card(step))
+    @property
+    def _shown(self) -> PairBatch:
+        """Fixed pairs for the sample grids: of people that are not trained on, where there are such."""
+        feed = self._validation or self._feed
+        return load_pairs(feed, spread_over_subjects(range(len(feed.pairs)), SHOWN), self.device)
+
+    def _best(self) -> torch.nn.Module:
+        """The generator that counts: the average where one is kept."""
+        return self._recipe.generator if self._average is None else self._average.module
+
+    def _validated(self) -> dict[str, float]:
+        if self._validation is None or not self._recipe.has_truth:
+            return {}
+        loader = TorchLoader(self._validation, self.device)
+        return validate(self._recipe, self._best(), loader.batches(0, self._validation.steps_per_pass), self._fabric)
+
+    def _synchronized(self, losses: dict[str, Tensor]) -> dict[str, float]:
+        together: Any = self._fabric.all_reduce(losses, reduce_op="mean")
+        return {name: float(loss) for name, loss in together.items()}
+
+    def _save(self, step: int) -> None:
+        """Write sample grids, the generator and, last, the checkpoint that vouches for both."""
+        self._fabric.barrier()
+        if not self._fabric.is_global_zero:
+            return
+        generator = self._best()
+        if not all(bool(value.isfinite().all()) for value in generator.state_dict().values()):
+            raise TrainingDiverged(f"step {step:,}: weights are no numbers any more. {WAY_OUT}")
+        save_grids(self._folder, step, self._recipe, generator, self._shown)
+        card = card_of(self._recipe, self._config.recipe, self._feed, step)
+        save_generator(self._folder / GENERATOR, generator, card)
         if replaced := dict(self._loader.replaced):  # files that could not be decoded, and why
             write_whole(self._folder / REPLACED, json.dumps(replaced, indent=2) + "\n")
         parts = {name: part.state_dict() for name, part in self._recipe.state().items()}
         state = {"step": step, "recipe": parts, "random": torch.get_rng_state()}
+        if self._average is not None:
+            state["average"] = self._average.state_dict()
         if self.device.type == "cuda":
             state["random_cuda"] = torch.cuda.get_rng_state(self.device)
         save_state(self._folder / CHECKPOINT, state)
 
 
-def recipe_settings(config: TrainConfig) -> RecipeConfig:
-    """The recipe's own config: its defaults, ``--set``, then the options that every recipe has.
+class Watch:
+    """Notices a run that went wrong."""
 
-    Raises:
-        ConfigError: no such recipe or setting.
-    """
-    if config.recipe not in RECIPES:
-        raise ConfigError(f"recipe={config.recipe!r}: no such recipe; choose one of {', '.join(RECIPES)}")
-    common = {"batch_size": config.batch_size, "epochs": config.epochs}
-    given = {name: value for name, value in common.items() if value is not None}
-    settings: RecipeConfig = with_settings(RECIPES[config.recipe][1](), config.settings)
-    return dataclasses.replace(settings, **given)  # type: ignore[type-var]
+    def __init__(self) -> None:
+        self._dead = 0
+
+    def check(self, losses: dict[str, float], step: int) -> str:
+        """A warning, or nothing.
+
+        Raises:
+            TrainingDiverged: a loss is no number.
+        """
+        if bad := [name for name, loss in losses.items() if not math.isfinite(loss)]:
+            said = ", ".join(f"{name} is {losses[name]}" for name in bad)
+            raise TrainingDiverged(f"step {step:,}: {said}. {WAY_OUT}")
+        if "judge" in losses:
+            self._dead = self._dead + 1 if losses["judge"] < DEAD else 0
+        if self._dead == PATIENCE:
+            return f"step {step:,}: the discriminator's loss stays below {DEAD:g}: it has won, and teaches nothing more"
+        return ""
 
 
-def total_steps(config: TrainConfig, recipe: RecipeConfig, pairs: int) -> int:
-    """Optimizer steps of the whole run."""
-    return config.steps or -(-recipe.epochs * pairs // recipe.batch_size)
+def total_steps(config: TrainConfig, settings: RecipeConfig, pairs: int, pairs_a_step: int) -> int:
+    """Optimizer steps of the whole run: as the command says, else as the recipe does."""
+    if config.steps is not None:
+        return config.steps
+    if config.epochs is None and settings.steps is not None:
+        return settings.steps
+    epochs = config.epochs or settings.epochs
+    if epochs is None:
+        raise ConfigError(f"recipe {config.recipe} has neither steps nor epochs; give --steps or --epochs")
+    return -(-epochs * pairs // pairs_a_step)
 
 
-def _fabric(precision: str, device: torch.device) -> Fabric:
-    return Fabric(
-        accelerator=device.type,
-        devices=[device.index or 0] if device.type == "cuda" else 1,
-        precision="bf16-mixed" if precision == "bf16" else "32-true",
-    )
+def _average(recipe: Recipe, decay: float) -> AveragedModel | None:
+    """A running average of the generator, batch-norm statistics included."""
+    if not decay:
+        return None
+    return AveragedModel(recipe.generator, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
+
+
+def _mean(each: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+    if len(each) == 1:
+        return each[0]
+    return {name: torch.stack([losses[name] for losses in each]).mean() for name in each[0]}

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from pipelines.checkpoint import load_generator, load_state
 from pipelines.configs import TrainConfig
-from pipelines.recipes.recipe import with_settings
+from pipelines.recipes.registry import recipe_settings
 from pipelines.recipes.scaleway import ScalewayConfig
-from pipelines.train import Training, recipe_settings, total_steps
+from pipelines.recipes.settings import with_settings
+from pipelines.train import Training, total_steps
 from tests.conftest import Run
 from toolkit.errors import CheckpointError, ConfigError
 from toolkit.images import encode_image
@@ -125,23 +126,23 @@ def test_foreign_folders_are_not_written_to(dataset: Path, tmp_path: Path) -> No
 
 
 def test_settings_reach_the_recipe_with_typed_errors() -> None:
-    changed = with_settings(ScalewayConfig(), {"l1_weight": "1", "epochs": "3"})
+    changed = with_settings(ScalewayConfig, {"l1_weight": "1", "epochs": "3"})
     assert (changed.l1_weight, changed.epochs) == (1.0, 3)
-    with pytest.raises(ConfigError, match="no such setting; this recipe has gan_weight"):
-        with_settings(ScalewayConfig(), {"l3_weight": "1"})
-    with pytest.raises(ConfigError, match="must be of type float"):
-        with_settings(ScalewayConfig(), {"l1_weight": "much"})
+    with pytest.raises(ConfigError, match="no such setting; this recipe has schedule"):
+        with_settings(ScalewayConfig, {"l3_weight": "1"})
+    with pytest.raises(ConfigError, match="must be of type float or none"):
+        with_settings(ScalewayConfig, {"l1_weight": "much"})
     with pytest.raises(ConfigError, match="this network has one size, 128"):
-        with_settings(ScalewayConfig(), {"image_size": "64"})
+        with_settings(ScalewayConfig, {"image_size": "64"})
 
 
 def test_duration_is_counted_in_steps_or_epochs(dataset: Path) -> None:
     by_steps = config(dataset)
-    assert total_steps(by_steps, recipe_settings(by_steps), 8) == 6
+    assert total_steps(by_steps, recipe_settings(by_steps), 8, 4) == 6
     by_epochs = config(dataset, steps=None, epochs=3)
-    assert total_steps(by_epochs, recipe_settings(by_epochs), 9) == 7  # 27 pairs in batches of 4
+    assert total_steps(by_epochs, recipe_settings(by_epochs), 9, 4) == 7  # 27 pairs in batches of 4
     published = config(dataset, steps=None, batch_size=None)
-    assert total_steps(published, recipe_settings(published), 300) == 300
+    assert total_steps(published, recipe_settings(published), 300, 30) == 300
     with pytest.raises(ConfigError, match="give one of the two"):
         config(dataset, epochs=2)
 

@@ -26,6 +26,10 @@ class CheckpointError(ConfigError):
     """A weights or checkpoint file is not one of ours, or does not fit."""
 
 
+class TrainingDiverged(FrontalizeError):
+    """A loss is no number any more: the run stops, its last checkpoint is good."""
+
+
 class PhotoError(FrontalizeError):
     """One input cannot be used.
 

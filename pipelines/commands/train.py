@@ -6,9 +6,9 @@ from typing import Annotated
 import typer
 
 from pipelines.commands.options import CORES, Device, Json, Quiet, Workers
-from pipelines.configs import Loader, Precision, TrainConfig
+from pipelines.configs import RECIPE_NAMES, Loader, Precision, TrainConfig
 from pipelines.screen import INTERRUPTED, Interrupt, Screen
-from toolkit.errors import ConfigError
+from toolkit.errors import ConfigError, TrainingDiverged
 
 DEFAULT = TrainConfig(dataset="")
 
@@ -16,7 +16,10 @@ DEFAULT = TrainConfig(dataset="")
 def train(
     dataset: Annotated[Path, typer.Argument(metavar="DATASET", help="Root of a paired set.")],
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of the run; the same command again resumes it.")],
-    recipe: Annotated[str, typer.Option(help="What to train: scaleway.")] = DEFAULT.recipe,
+    recipe: Annotated[
+        str,
+        typer.Option(help=f"What to train: {', '.join(RECIPE_NAMES)}."),
+    ] = DEFAULT.recipe,
     steps: Annotated[int | None, typer.Option(help="Optimizer steps; by default as many as the epochs make.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the pairs; by default the recipe's.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Pairs per step; by default the recipe's.")] = None,
@@ -24,6 +27,13 @@ def train(
     loader: Annotated[Loader, typer.Option(help="What feeds them.")] = DEFAULT.loader,
     seed: Annotated[int, typer.Option(help="Of the first weights and of the order.")] = DEFAULT.seed,
     save_every: Annotated[int, typer.Option(help="Steps between checkpoints.")] = DEFAULT.save_every,
+    validate_every: Annotated[int | None, typer.Option(help="Steps between validations; default: save-every.")] = None,
+    start_from: Annotated[Path | None, typer.Option(help="A run whose generator's weights are the first ones.")] = None,
+    accumulate: Annotated[int, typer.Option(help="Batches that make one step.")] = DEFAULT.accumulate,
+    ema: Annotated[float, typer.Option(help="Decay of a running average of the generator; 0: none.")] = DEFAULT.ema,
+    channels_last: Annotated[bool, typer.Option("--channels-last", help="Memory format.")] = DEFAULT.channels_last,
+    compile: Annotated[bool, typer.Option("--compile", help="Compile the networks first.")] = DEFAULT.compile,
+    devices: Annotated[int, typer.Option(help="GPUs, or CPU processes, of this machine.")] = DEFAULT.devices,
     set: Annotated[list[str] | None, typer.Option(help="key=value of the recipe's own config; repeatable.")] = None,
     device: Device = "auto",
     workers: Workers = CORES,
@@ -41,11 +51,22 @@ def train(
         loader=loader,
         seed=seed,
         save_every=save_every,
+        validate_every=validate_every,
+        start_from=None if start_from is None else str(start_from.resolve()),
+        accumulate=accumulate,
+        ema=ema,
+        channels_last=channels_last,
+        compile=compile,
+        devices=devices,
         settings=_settings(set or []),
     )
     screen = Screen(json, quiet)
     with Interrupt() as stop:
-        document = train_watched(screen, config, run, device, workers, stop)
+        try:
+            document = train_watched(screen, config, run, device, workers, stop)
+        except TrainingDiverged as error:
+            screen.complain(f"stopped: {error}")
+            raise typer.Exit(1) from error
     screen.result(document)
     if stop.pressed:
         raise typer.Exit(INTERRUPTED)
@@ -65,15 +86,21 @@ def train_watched(
     todo = training.steps - training.done
     screen.say(f"training {config.recipe} on {training.device}: {todo:,} of {training.steps:,} steps to go")
     first: dict[str, float] = {}
+    valid: dict[str, float] = {}
     last, rate, step = first, 0.0, training.done
     for now in screen.track(training.run(stop), "training", todo, note):
         step, rate = now.step, now.images_per_second
-        last = now.losses or last
+        last, valid = now.losses or last, now.validation or valid
         first = first or last
+        if now.warning:
+            screen.complain(now.warning)
     if first:
-        change = ", ".join(f"{name} {first[name]:.4f} -> {loss:.4f}" for name, loss in last.items())
+        change = ", ".join(f"{name} {first.get(name, loss):.4f} -> {loss:.4f}" for name, loss in last.items())
         screen.say(f"{run}: step {step:,}; {change}; {rate:.0f} images/s")
-    return {"run": str(run), "step": step, "steps": training.steps, "images_per_second": round(rate, 2), "losses": last}
+    if valid:
+        screen.say(", ".join(f"{name.replace('val_', 'validation ')} {value:.4f}" for name, value in valid.items()))
+    numbers = {"step": step, "steps": training.steps, "images_per_second": round(rate, 2)}
+    return {"run": str(run), **numbers, "losses": last, "validation": valid}
 
 
 def _settings(texts: list[str]) -> dict[str, str]:

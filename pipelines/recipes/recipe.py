@@ -1,42 +1,72 @@
-"""What the training loop asks of a recipe, and how ``--set key=value`` reaches its config."""
+"""What the training loop asks of a recipe: networks with their optimizers, and one step."""
 
-import dataclasses
-from typing import Any, Protocol, get_type_hints
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
 
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
+from torch.optim import Adam
 
-from pipelines.batches import Normalization, PairBatch
+from pipelines.batches import Feed, Needs, Normalization, PairBatch
 from pipelines.checkpoint import GeneratorCard
-from toolkit.errors import ConfigError
+from pipelines.pair_labels import PairLabels
+from toolkit.subjects import Pair
 
 
 class RecipeConfig(Protocol):
-    """Fields that every recipe's config has, besides its own."""
+    """What every recipe's config has, besides its own fields."""
 
-    epochs: int
+    epochs: int | None  # passes over the pairs, where the recipe counts so
+    steps: int | None  # optimizer steps, where it counts so
     batch_size: int
     image_size: int
 
-
-class Recipe(Protocol):
-    """Networks, optimizers and one step."""
-
-    generator: nn.Module
-    normalization: Normalization
-
-    def step(self, batch: PairBatch, epoch: int) -> dict[str, Tensor]:
-        """Update all networks on one batch; scalar losses, still on the device: ``.item()`` would stall a GPU."""
+    @property
+    def needs(self) -> Needs:
+        """What the batches must hold."""
         ...
 
-    def state(self) -> dict[str, Any]:
-        """Everything with a ``state_dict`` that a resumed run needs."""
-        ...
 
-    def card(self, step: int) -> GeneratorCard:
-        """What goes with the generator's weights."""
-        ...
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """When a step is taken."""
+
+    step: int  # from 0
+    epoch: int  # from 0
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingSet:
+    """What a recipe may have to know of the set as a whole."""
+
+    root: Path
+    pairs: list[Pair]
+    labels: PairLabels | None  # where the recipe's needs ask for them
+
+    def known_labels(self) -> PairLabels:
+        """For recipes whose needs ask for them."""
+        if self.labels is None:
+            raise ValueError("this recipe's needs do not ask for labels")
+        return self.labels
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """How networks are set up, the same for all of a run."""
+
+    fabric: Fabric
+    accumulate: int = 1  # batches whose gradients make one step of an optimizer
+    channels_last: bool = False
+    compile: bool = False
+
+    def trainee(self, net: nn.Module, rate: float, betas: tuple[float, float]) -> "Trainee":
+        """A network with an Adam of its own."""
+        if self.channels_last:
+            net = net.to(memory_format=torch.channels_last)
+        return Trainee(net, rate, betas, self)
 
 
 class Trainee:
@@ -44,43 +74,110 @@ class Trainee:
 
     Args:
         net: the network.
-        optimizer: over all its parameters.
-        fabric: places both, and runs backward in its precision.
+        rate: learning rate.
+        betas: of Adam.
+        workshop: places both, and runs backward in its precision.
     """
 
-    def __init__(self, net: nn.Module, optimizer: torch.optim.Optimizer, fabric: Fabric) -> None:
-        self.raw, self._fabric = net, fabric
-        self.net, self.optimizer = fabric.setup(net, optimizer)
+    def __init__(self, net: nn.Module, rate: float, betas: tuple[float, float], workshop: Workshop) -> None:
+        self.raw, self._fabric, self._accumulate = net, workshop.fabric, workshop.accumulate
+        self._learning = [parameter for parameter in net.parameters() if parameter.requires_grad]
+        optimizer = Adam(self._learning, rate, betas, fused=True)
+        ready: Any = torch.compile(net) if workshop.compile else net
+        self.net, self.optimizer = workshop.fabric.setup(ready, optimizer)
+        self.held = 0  # batches whose gradients wait for the next step of the optimizer
+
+    def consult(self, *inputs: Tensor) -> Any:
+        """What it says, for another network to learn from: its own gradients are nobody's business."""
+        with self._fabric.autocast():
+            return self.raw(*inputs)
 
     def descend(self, loss: Tensor) -> None:
-        """One optimizer step down this loss."""
-        self.optimizer.zero_grad()
-        self._fabric.backward(loss)
-        self.optimizer.step()
+        """Go down this loss: one step of the optimizer, or a share of one."""
+        if self.held == 0:
+            self.optimizer.zero_grad()
+        last = self.held + 1 == self._accumulate
+        with self._fabric.no_backward_sync(self.net, enabled=not last):
+            self._fabric.backward(loss / self._accumulate, inputs=self._learning)
+        self.held = 0 if last else self.held + 1
+        if last:
+            self.optimizer.step()
+
+    def set_rate(self, rate: float) -> None:
+        """Change the learning rate."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
 
 
-def with_settings(config: Any, settings: dict[str, str]) -> Any:
-    """A copy of a config dataclass with fields set from text.
+class Recipe:
+    """Networks and one step; a recipe fills in ``generator``, ``trainees`` and :meth:`step`.
 
-    Raises:
-        ConfigError: no such field, or a text that does not fit its type.
+    Attributes:
+        normalization: what its networks take 8-bit levels as; stored with the weights.
+        architecture: its generator's name in :mod:`models.registry`.
+        attributes: names of the traits that the generator is told.
+        has_truth: whether a target is what the generator should make of its input.
+        generator: what a run is for.
+        trainees: everything that learns, by name.
     """
-    kinds = get_type_hints(type(config))
-    fields = [field.name for field in dataclasses.fields(config)]
-    values = {}
-    for key, text in settings.items():
-        if key not in fields:
-            raise ConfigError(f"--set {key}={text}: no such setting; this recipe has {', '.join(fields)}")
-        values[key] = _parse(key, text, kinds[key])
-    return dataclasses.replace(config, **values)
+
+    normalization = Normalization()
+    architecture: str
+    attributes: tuple[str, ...] = ()
+    has_truth = True  # targets are what the generator should make of the inputs: it can be validated
+    generator: nn.Module
+    trainees: dict[str, Trainee]
+
+    def step(self, batch: PairBatch, clock: Clock) -> dict[str, Tensor]:
+        """Update the networks on one batch; scalar losses, still on the device: ``.item()`` would stall a GPU."""
+        raise NotImplementedError
+
+    def show(self, generator: nn.Module, batch: PairBatch) -> Tensor:
+        """What a generator makes of a batch, (B, 3, S, S): for sample grids and validation."""
+        made: Tensor = generator(batch.input)
+        return made
+
+    def extra_grid(self, generator: nn.Module, batch: PairBatch) -> list[Tensor]:
+        """Rows of (B, 3, S, S) for one more grid, where a recipe has more to show."""
+        return []
+
+    def state(self) -> dict[str, Any]:
+        """Everything with a ``state_dict`` that a resumed run needs."""
+        nets = {name: trainee.raw for name, trainee in self.trainees.items()}
+        return nets | {f"{name}_optimizer": trainee.optimizer for name, trainee in self.trainees.items()}
+
+    def shape(self) -> dict[str, int]:
+        """What the generator's class is called with, where that is not fixed."""
+        return {}
 
 
-def _parse(key: str, text: str, kind: type) -> Any:
-    if kind is bool:
-        if text.lower() not in ("true", "false"):
-            raise ConfigError(f"--set {key}={text}: must be true or false")
-        return text.lower() == "true"
-    try:
-        return kind(text)
-    except ValueError as error:
-        raise ConfigError(f"--set {key}={text}: must be of type {kind.__name__}") from error
+def given(value: Tensor | None) -> Tensor:
+    """A part of a batch that the recipe's needs ask for."""
+    if value is None:
+        raise ValueError("the recipe's needs do not ask for this part of the batch")
+    return value
+
+
+def halved(rate: float, step: int, at: Iterable[int]) -> float:
+    """A learning rate that is halved at certain steps."""
+    return rate * 0.5 ** sum(step >= mark for mark in at)
+
+
+def shown(**losses: Tensor) -> dict[str, Tensor]:
+    """Losses for the record: cut off from the graph."""
+    return {name: loss.detach() for name, loss in losses.items()}
+
+
+def card_of(recipe: Recipe, name: str, feed: Feed, step: int) -> GeneratorCard:
+    """What goes with the generator's weights."""
+    return GeneratorCard(
+        architecture=recipe.architecture,
+        shape=recipe.shape(),
+        attributes=list(recipe.attributes),
+        image_size=feed.image_size,
+        load_size=feed.load_size,
+        template="chin",
+        normalization=recipe.normalization,
+        recipe=name,
+        step=step,
+    )
