@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pipelines.commands import align, batch, check_pairs, demo, doctor, generate, import_sets, pairs, train
+from pipelines.commands import align, batch, check_pairs, convert, demo, doctor, generate, import_sets, pairs, train
 from pipelines.screen import Screen
 from toolkit.errors import ConfigError
 
@@ -34,6 +34,7 @@ app.add_typer(pair_verbs, name="pairs")
 app.command()(train.train)
 app.command()(batch.batch)
 app.command()(generate.generate)
+app.command()(convert.convert)
 app.command()(demo.demo)
 
 
