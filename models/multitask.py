@@ -13,7 +13,7 @@ from models.trunk import GRID, Decoder, Encoder, init_normal
 
 FEATURES, NOISE = 321, 100
 POSES, LIGHTS, PEOPLE = 9, 20, 200  # classes of Multi-PIE and its training part
-FRONTAL, STANDARD = 4, 7  # the pose and the light that are asked for where none is
+STANDARD = 7  # the light that is asked for where none is
 
 
 class MultitaskGenerator(nn.Module):

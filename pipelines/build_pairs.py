@@ -15,10 +15,9 @@ from pipelines.configs import PairsConfig
 from pipelines.plan import Job, Plan
 from pipelines.sets import FILE_HASH, finish_set
 from toolkit.errors import ConfigError, PhotoFailed, PhotoRejected
-from toolkit.geometry import Pose
 from toolkit.images import link_or_copy, write_whole
-from toolkit.ledger import Outcome, read_ledger, refused
-from toolkit.quality import target_score
+from toolkit.ledger import Outcome, refused, sorted_outcomes
+from toolkit.quality import row_score
 from toolkit.subject_rules import subject_rule
 
 VERSION = 2  # raised when the same crops would give another set
@@ -36,9 +35,7 @@ class Crop:
     @property
     def score(self) -> float:
         """How fit it is to be the target, 0 to 1."""
-        face = self.face
-        pose = Pose(face["yaw"], face["pitch"], face["roll"])
-        return target_score(pose, face["sharpness"], face["eyes_open"], face["mouth_open"], face.get("upscaled", 1.0))
+        return row_score(self.face)
 
 
 def build_pairs(
@@ -83,7 +80,7 @@ def _read_crops(source: Path, aligned: Path) -> tuple[list[Crop], list[Outcome]]
     """Every crop of an aligned folder; and the photos that gave none, where the set is built from the photos."""
     crops: list[Crop] = []
     refusals: list[Outcome] = []
-    for row in sorted(read_ledger(aligned), key=lambda row: row.input.split("/")):
+    for row in sorted_outcomes(aligned):
         if not (source / row.input).exists() and source != aligned:
             continue  # a photo of an earlier run that is gone
         if not row.outputs and source != aligned:

@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.bulk import run_bulk
+from pipelines.bulk import Work, run_bulk
 from pipelines.configs import BulkConfig
 from pipelines.plan import Job, Plan
 from pipelines.workers import Crash, Stop, run_in_workers
@@ -53,6 +53,7 @@ class OutputForm(Protocol):
         ...
 
 
+BORDER = 0.3  # of the side: see with_border
 Faces = list[dict[str, Any]]
 # What MediaPipe and OpenCV raise on photos of absurd shapes, and any of them when memory runs out.
 CUT_ERRORS = (RuntimeError, ValueError, MemoryError, cv2.error)
@@ -140,6 +141,12 @@ def _skip_matplotlib() -> None:
             sys.modules[name] = ModuleType(name)
 
 
+def with_border(crop: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], int]:
+    """A tight crop with the room around it that the detector wants; and the border's width, pixels."""
+    border = round(BORDER * max(crop.shape[:2]))
+    return np.asarray(cv2.copyMakeBorder(crop, border, border, border, border, cv2.BORDER_REPLICATE), np.uint8), border
+
+
 def open_crop_cutter(size: int, template: Template) -> Cutter:
     """A cutter that gives the largest face as a model wants it."""
     return open_face_cutter(AlignConfig(size=size, template=template), FindConfig())
@@ -191,13 +198,18 @@ def cut_into(
     Raises:
         ConfigError: OUT or a model cannot be used.
     """
+    open_work = partial(_open_cut_and_write, plan.source, plan.out, open_cutter, form, settings)
+    return run_bulk(plan, spread(open_work, bulk.workers, stop), settings, bulk.overwrite)
+
+
+def spread(open_work: Callable[[], Callable[[Job], Outcome]], workers: int, stop: Stop) -> Work:
+    """For :func:`pipelines.bulk.run_bulk`: jobs in worker processes; one that dies is its job's outcome."""
 
     def work(jobs: Sequence[Job]) -> Iterator[Outcome]:
-        open_work = partial(_open_cut_and_write, plan.source, plan.out, open_cutter, form, settings)
-        for result in run_in_workers(open_work, jobs, bulk.workers, stop):
+        for result in run_in_workers(open_work, jobs, workers, stop):
             yield crash_outcome(result) if isinstance(result, Crash) else result
 
-    return run_bulk(plan, work, settings, bulk.overwrite)
+    return work
 
 
 def _open_cut_and_write(

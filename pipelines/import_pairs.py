@@ -13,18 +13,17 @@ from typing import Any
 
 from pipelines.bulk import digest, run_bulk
 from pipelines.configs import BulkConfig, ImportConfig
-from pipelines.crops import crash_outcome
+from pipelines.crops import spread
 from pipelines.foreign import celeba, cfp, multipie
 from pipelines.foreign.cutting import VERSION, open_foreign_work
 from pipelines.foreign.listing import Item, Listing
 from pipelines.plan import Job, Plan
 from pipelines.sets import finish_set
-from pipelines.workers import Crash, Stop, run_in_workers
+from pipelines.workers import Stop
 from toolkit.errors import ConfigError, PhotoFailed, PhotoRejected
-from toolkit.geometry import Pose
 from toolkit.images import link_or_copy
-from toolkit.ledger import Outcome, read_ledger, refused
-from toolkit.quality import target_score
+from toolkit.ledger import Outcome, refused, sorted_outcomes
+from toolkit.quality import row_score
 
 CROPS = ".aligned"  # inside the set: its files are links to these, and a later run starts from them
 _SHOWN = 3  # names in the error that no name fits
@@ -68,13 +67,8 @@ def cut_crops(plan: Plan, config: ImportConfig, bulk: BulkConfig, stop: Stop) ->
         ConfigError: OUT cannot be used.
     """
     settings = digest(config.kind, config.size, config.align, config.format, config.quality, VERSION)
-
-    def work(jobs: Sequence[Job]) -> Iterator[Outcome]:
-        open_work = partial(open_foreign_work, plan.source, plan.out, config, settings)
-        for result in run_in_workers(open_work, jobs, bulk.workers, stop):
-            yield crash_outcome(result) if isinstance(result, Crash) else result
-
-    return run_bulk(plan, work, settings, bulk.overwrite)
+    open_work = partial(open_foreign_work, plan.source, plan.out, config, settings)
+    return run_bulk(plan, spread(open_work, bulk.workers, stop), settings, bulk.overwrite)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +82,7 @@ class _Crop:
 
     @property
     def score(self) -> float:
-        face = self.face
-        pose = Pose(face["yaw"], face["pitch"], face["roll"])
-        return target_score(pose, face["sharpness"], face["eyes_open"], face["mouth_open"], face.get("upscaled", 1.0))
+        return row_score(self.face)
 
 
 def lay_out(
@@ -129,7 +121,7 @@ def _read_crops(crops: Plan, listing: Listing) -> tuple[list[_Crop], list[Outcom
     here = {job.input for job in crops.jobs} | {outcome.input for outcome in crops.refused}
     usable: list[_Crop] = []
     refusals: list[Outcome] = []
-    for row in sorted(read_ledger(crops.out), key=lambda row: row.input.split("/")):
+    for row in sorted_outcomes(crops.out):
         if row.input not in here:
             continue  # a photo of an earlier run that is gone
         if row.outputs:

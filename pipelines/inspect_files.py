@@ -6,11 +6,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.crops import CUT_ERRORS, open_quiet_landmarker
+from pipelines.crops import CUT_ERRORS, open_quiet_landmarker, with_border
 from toolkit.align import cut
 from toolkit.cascade import FindConfig
 from toolkit.errors import PhotoError
@@ -19,8 +18,6 @@ from toolkit.landmarks import Landmarker
 from toolkit.phash import signature
 from toolkit.photos import Photo, read_bytes
 from toolkit.recognizer import SIDE, Recognizer
-
-BORDER = 0.3  # of the side, around the image: the detector wants to see more than a tight crop
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +64,7 @@ def _look(root: Path, landmarker: Landmarker | None, recognizer: Recognizer | No
 
 def _face(pixels: NDArray[np.uint8], landmarker: Landmarker, recognizer: Recognizer | None) -> dict[str, object]:
     height, width = pixels.shape[:2]
-    border = round(BORDER * max(height, width))
-    room = np.asarray(cv2.copyMakeBorder(pixels, border, border, border, border, cv2.BORDER_REPLICATE), np.uint8)
+    room, border = with_border(pixels)
     found = landmarker.find(room)
     if not found:
         return {}

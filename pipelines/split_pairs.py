@@ -25,10 +25,6 @@ class Division:
     labels: Labels
     part_of: dict[str, str]  # subject -> train, val or test
 
-    def subjects(self) -> list[str]:
-        """Sorted."""
-        return sorted(self.part_of)
-
 
 def divide(root: Path, share: str) -> Division:
     """Decide which subjects go where, by the person's name alone: the same in every run and on every machine.
@@ -66,7 +62,7 @@ def carry_out(division: Division, overwrite: bool = False) -> Iterator[str]:
     files_of: dict[str, list[str]] = {}
     for pair in division.pairs:
         files_of.setdefault(pair.subject, [pair.target]).append(pair.input)
-    for subject in division.subjects():
+    for subject in sorted(division.part_of):
         for file in files_of[subject]:
             place = root / division.part_of[subject] / file
             if overwrite or not (place.exists() and place.samefile(root / file)):

@@ -1,7 +1,7 @@
 """Stage: ordinary near-frontal photos -> a paired set: each photo is a target, its turned views are the inputs."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from pipelines.bulk import digest, run_bulk
 from pipelines.configs import BulkConfig, SynthConfig
-from pipelines.crops import crash_outcome, cut_photo, open_quiet_landmarker, write_output
+from pipelines.crops import cut_photo, open_quiet_landmarker, spread, write_output
 from pipelines.plan import Job, Plan
 from pipelines.sets import FILE_HASH, finish_set
-from pipelines.workers import Crash, Stop, run_in_workers
+from pipelines.workers import Stop
 from toolkit.align import AlignConfig, AlignedCrop, align_photo, cut, cut_from, magnification
 from toolkit.cascade import FindConfig
 from toolkit.errors import PhotoError, PhotoRejected
@@ -41,13 +41,8 @@ def synthesize_pairs(plan: Plan, config: SynthConfig, bulk: BulkConfig, stop: St
         ConfigError: OUT cannot be used.
     """
     settings = digest(config, VERSION)
-
-    def work(jobs: Sequence[Job]) -> Iterator[Outcome]:
-        open_work = partial(_open_work, plan.source, plan.out, config, settings)
-        for result in run_in_workers(open_work, jobs, bulk.workers, stop):
-            yield crash_outcome(result) if isinstance(result, Crash) else result
-
-    yield from run_bulk(plan, work, settings, bulk.overwrite)
+    open_work = partial(_open_work, plan.source, plan.out, config, settings)
+    yield from run_bulk(plan, spread(open_work, bulk.workers, stop), settings, bulk.overwrite)
     finish_set(plan, "frontalize pairs synth")
 
 

@@ -1,6 +1,7 @@
 """How well a face serves as a frontal target: sharp, facing the camera, eyes open, mouth closed."""
 
 import math
+from typing import Any
 
 import cv2
 import numpy as np
@@ -51,3 +52,9 @@ def target_score(pose: Pose, sharp: float, eyes: float, mouth: float, enlarged: 
     """
     facing = max(0.0, 1 - math.hypot(pose.yaw, pose.pitch) / 45)
     return facing * min(1.0, sharp / 100) * min(1.0, eyes / 0.2) * max(0.5, 1 - mouth * 5) / max(1.0, enlarged)
+
+
+def row_score(face: dict[str, Any]) -> float:
+    """:func:`target_score` of a face as the ledger of `align` has it."""
+    pose = Pose(face["yaw"], face["pitch"], face["roll"])
+    return target_score(pose, face["sharpness"], face["eyes_open"], face["mouth_open"], face.get("upscaled", 1.0))

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pipelines.crops import open_quiet_landmarker
+from pipelines.crops import open_quiet_landmarker, with_border
 from pipelines.recipes.recipe import TrainingSet
 from pipelines.workers import Crash, run_in_workers
 from toolkit.cascade import FindConfig
@@ -22,7 +22,6 @@ from toolkit.photos import read_photo
 FACES = 20  # targets whose contours are drawn over each other
 WEIGHT = 5.0  # of the contour; 1 elsewhere
 THICKNESS = 0.05  # of the side
-BORDER = 0.3  # of the side: room that the detector wants around a tight crop
 
 
 def contour_weights(data: TrainingSet, size: int) -> Tensor:
@@ -61,8 +60,7 @@ def _outline(path: Path, landmarker: Landmarker, size: int) -> NDArray[np.int32]
         photo = read_photo(path)
     except PhotoError:
         return None
-    border = round(BORDER * max(photo.shape[:2]))
-    room = np.asarray(cv2.copyMakeBorder(photo, border, border, border, border, cv2.BORDER_REPLICATE), np.uint8)
+    room, border = with_border(photo)
     faces = landmarker.find(room)
     if not faces:
         return None

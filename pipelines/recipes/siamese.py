@@ -11,7 +11,7 @@ from models.trunk import IMAGE_SIZE
 from pipelines.augment import Augment
 from pipelines.batches import Needs, PairBatch
 from pipelines.recipes.contour import contour_weights
-from pipelines.recipes.recipe import Clock, Recipe, TrainingSet, Workshop, given, halved, shown
+from pipelines.recipes.recipe import Clock, Recipe, TrainingSet, Workshop, given, shown
 from toolkit.errors import ConfigError
 
 Weighting = Literal["same", "large"]
@@ -87,7 +87,7 @@ class Siamese(Recipe):
             losses = {"l1": l1(made, batch.target), **told_apart(first, second, batch, config.margin)}
             maker.descend(weighted(losses, WEIGHTINGS[config.weighting]))
         elif config.phase == "l1":
-            maker.set_rate(halved(config.learning_rate or 0.0, clock.step // config.halve_every, range(1, 1000)))
+            maker.set_rate((config.learning_rate or 0.0) * 0.5 ** (clock.step // config.halve_every))
             losses = {"l1": l1(maker.net(batch.input), batch.target)}
             maker.descend(losses["l1"])
         else:
