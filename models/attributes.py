@@ -11,7 +11,27 @@ from torch import Tensor, nn
 
 START = 8  # px: side of the generator's first features
 WIDTHS = {64: (512, 512, 256, 128), 128: (1024, 1024, 512, 256, 128)}  # image size -> channels, coarse to fine
+# Which of five weights fall on the pixel before, the same pixel and the one after: for the first copy, the second.
+_SUMS = (
+    ((1, 1, 0, 0, 0), (0, 0, 1, 1, 0), (0, 0, 0, 0, 1)),
+    ((1, 0, 0, 0, 0), (0, 1, 1, 0, 0), (0, 0, 0, 1, 1)),
+)
 MOMENTUM = 0.2  # of batch norm; the published 0.8 is Keras' way to say it
+
+
+class DoubledConv(nn.Conv2d):
+    """Double the size by repeating pixels, then a 5 x 5 convolution; the same numbers by 9/25 of the multiplications.
+
+    Of the 25 pixels under the kernel many are copies of one: each of the four pixels that come from one
+    sees 3 x 3 different ones, under weights that are sums of the kernel's.
+    """
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, inner, H, W) -> (B, outer, 2 H, 2 W)."""
+        sums = torch.tensor(_SUMS, dtype=self.weight.dtype, device=self.weight.device)
+        kernels = torch.einsum("pay,qbx,oiyx->opqiab", sums, sums, self.weight).reshape(-1, self.in_channels, 3, 3)
+        biases = None if self.bias is None else self.bias.repeat_interleave(4)
+        return nn.functional.pixel_shuffle(nn.functional.conv2d(features, kernels, biases, padding=1), 2)
 
 
 class AttributeGenerator(nn.Module):
@@ -29,8 +49,7 @@ class AttributeGenerator(nn.Module):
         self.start = nn.Sequential(nn.Linear(attributes + 1, START * START * widths[0]), nn.ReLU())
         layers: list[nn.Module] = []
         for inner, outer in pairwise(widths):
-            layers += [nn.Upsample(scale_factor=2), nn.Conv2d(inner, outer, 5, 1, 2)]
-            layers += [nn.BatchNorm2d(outer, momentum=MOMENTUM), nn.ReLU()]
+            layers += [DoubledConv(inner, outer, 5), nn.BatchNorm2d(outer, momentum=MOMENTUM), nn.ReLU()]
         self.layers = nn.Sequential(*layers, nn.Conv2d(widths[-1], 3, 5, 1, 2), nn.Tanh())
 
     def forward(self, attributes: Tensor, chance: Tensor | None = None) -> Tensor:

@@ -1,6 +1,7 @@
 """Pair batches by a plain torch DataLoader and Pillow: the reference that DALI is tested against."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -83,7 +84,7 @@ def _batch(feed: Feed, raw: _Raw, uniform: NDArray[np.float64] | None, device: t
 
 
 def _reader(feed: Feed) -> PairReader[Pixels]:
-    return PairReader(feed, lambda file: _read_one(Path(file), feed.load_size))
+    return PairReader(feed, partial(_read_one, size=feed.load_size))
 
 
 def _stacked(samples: Sequence[Sample[Pixels]], damaged: dict[str, str]) -> _Raw:
@@ -92,9 +93,9 @@ def _stacked(samples: Sequence[Sample[Pixels]], damaged: dict[str, str]) -> _Raw
     return _Raw(torch.from_numpy(images), torch.from_numpy(numbers), damaged)
 
 
-def _read_one(path: Path, size: int) -> Pixels:
+def _read_one(file: str, size: int) -> Pixels:
     """(3, size, size)."""
-    photo = Image.fromarray(read_photo(path))
+    photo = Image.fromarray(read_photo(Path(file)))
     if photo.size != (size, size):
         photo = photo.resize((size, size), Image.Resampling.BILINEAR)
     return np.asarray(photo).transpose(2, 0, 1)

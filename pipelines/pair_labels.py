@@ -80,22 +80,29 @@ class PairLabels:
         Args:
             pair: its number.
             kind: ``neighbor``: half of the time the same person in the same light, one class of pose further to
-                either side, else (or where there is no such photo) any photo of the set. ``person``: any photo
-                of the same person, now and then the same one.
+                either side (where there is no such photo, as under lamps drawn at random: any photo of that
+                person), else any photo of the set. ``person``: any photo of the same person, now and then the
+                same one.
             chance: from [0, 1), decides between a neighbour and any photo.
             choice: from [0, 1), decides which.
         """
-        if kind == "person":
-            first, last = np.searchsorted(self._keys, self._key(self.person[pair] + np.arange(2), UNKNOWN, UNKNOWN))
-            return int(self._order[first + int(choice * (last - first))])
+        if kind == "neighbor":
+            if chance >= 0.5:
+                return int(choice * len(self.person))
+            if (neighbor := self._neighbor(pair, choice)) is not None:
+                return neighbor
+        first, last = np.searchsorted(self._keys, self._key(self.person[pair] + np.arange(2), UNKNOWN, UNKNOWN))
+        return int(self._order[first + int(choice * (last - first))])
+
+    def _neighbor(self, pair: int, choice: float) -> int | None:
         one = np.array([pair])
         [pose], [key] = self.pose_class(one), self._key(self.person[one], self.light_class(one), self.pose_class(one))
-        if chance < 0.5 and pose != UNKNOWN:
-            before, own, after, end = np.searchsorted(self._keys, key + np.array([-1, 0, 1, 2])).tolist()
-            if count := (own - before) + (end - after):
-                place = before + int(choice * count)
-                return int(self._order[place if place < own else place - own + after])
-        return int(choice * len(self.person))
+        if pose == UNKNOWN:
+            return None
+        before, own, after, end = np.searchsorted(self._keys, key + np.array([-1, 0, 1, 2])).tolist()
+        count = (own - before) + (end - after)
+        place = before + int(choice * count)
+        return int(self._order[place if place < own else place - own + after]) if count else None
 
     def _key(self, person: Numbers, light: Numbers | int, pose: Numbers | int) -> Numbers:
         """One number to sort by: poses that are neighbours follow each other, gaps part them from all others."""

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
@@ -13,6 +14,7 @@ from toolkit.errors import ConfigError
 from toolkit.images import write_whole
 
 CONFIG, METRICS = "config.json", "metrics.jsonl"
+_LINE = 20  # px, of a title
 
 
 def claim_run(run: Path, config: dict[str, Any]) -> None:
@@ -75,6 +77,15 @@ class Metrics:
 def sample_grid(rows: list[Tensor], normalization: Normalization) -> np.ndarray[Any, Any]:
     """Rows of (n, 3, S, S) network numbers -> one picture, (R S, n S, 3) RGB uint8."""
     return np.concatenate([np.concatenate(to_images(images, normalization), axis=1) for images in rows], axis=0)
+
+
+def titled(picture: np.ndarray[Any, Any], words: str) -> np.ndarray[Any, Any]:
+    """A picture under a line of words; as it is without any."""
+    if not words:
+        return picture
+    line = np.full((_LINE, picture.shape[1], 3), 255, np.uint8)
+    cv2.putText(line, words, (4, _LINE - 6), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (0, 0, 0), 1, cv2.LINE_AA)
+    return np.concatenate([line, picture])
 
 
 def to_images(images: Tensor, normalization: Normalization) -> list[np.ndarray[Any, Any]]:

@@ -103,7 +103,9 @@ class Training:
             logged = self._synchronized(losses) if saves or step % config.log_every == 0 or step == 1 else {}
             warning = watch.check(logged, step)
             before = time.monotonic()
-            validated = self._validated() if last or step % (config.validate_every or config.save_every) == 0 else {}
+            first = step == 1  # what training starts from, to measure it by
+            validates = first or last or step % (config.validate_every or config.save_every) == 0
+            validated = self._validated() if validates else {}
             if metrics and (logged or validated):
                 metrics.add(step, logged | validated)
             if saves:
@@ -115,6 +117,11 @@ class Training:
                 break
         if metrics:
             metrics.close()
+
+    @property
+    def replaced(self) -> dict[str, str]:
+        """Files that could not be decoded so far, each with the reason."""
+        return dict(self._loader.replaced)
 
     def _feed_of(self, root: Path, workers: int, evaluation: bool = False) -> Feed:
         settings, pairs = self._settings, read_pairs(root)
@@ -185,7 +192,7 @@ class Training:
         save_grids(self._folder, step, self._recipe, generator, self._shown)
         card = card_of(self._recipe, self._config.recipe, self._feed, step)
         save_generator(self._folder / GENERATOR, generator, card)
-        if replaced := dict(self._loader.replaced):  # files that could not be decoded, and why
+        if replaced := self.replaced:
             write_whole(self._folder / REPLACED, json.dumps(replaced, indent=2) + "\n")
         parts = {name: part.state_dict() for name, part in self._recipe.state().items()}
         state = {"step": step, "recipe": parts, "random": torch.get_rng_state()}

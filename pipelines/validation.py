@@ -11,7 +11,7 @@ from torchmetrics.functional.image import structural_similarity_index_measure
 
 from pipelines.batches import Normalization, PairBatch
 from pipelines.recipes.recipe import Recipe
-from pipelines.runs import sample_grid
+from pipelines.runs import sample_grid, titled
 from toolkit.images import encode_image, write_whole
 
 PREFIX = "val_"
@@ -50,9 +50,9 @@ def save_grids(run: Path, step: int, recipe: Recipe, generator: nn.Module, batch
     generator.eval()
     with torch.inference_mode():
         rows = [batch.input, recipe.show(generator, batch), batch.target]
-        extra = recipe.extra_grid(generator, batch)
+        extra, title = recipe.extra_grid(generator, batch)
     generator.train()
-    for name, grid in ((f"{step:06d}.jpg", rows), (f"{step:06d}_{recipe.architecture}.jpg", extra)):
+    for name, grid, words in ((f"{step:06d}.jpg", rows, ""), (f"{step:06d}_{recipe.architecture}.jpg", extra, title)):
         if grid:
-            picture = sample_grid(grid, recipe.normalization)
+            picture = titled(sample_grid(grid, recipe.normalization), words)
             write_whole(run / "samples" / name, encode_image(picture, ".jpg"))

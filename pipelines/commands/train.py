@@ -18,7 +18,7 @@ def train(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of the run; the same command again resumes it.")],
     recipe: Annotated[
         str,
-        typer.Option(help=f"What to train: {', '.join(RECIPE_NAMES)}."),
+        typer.Option(help=f"What to train: {', '.join(RECIPE_NAMES)}, or the path of a .py file."),
     ] = DEFAULT.recipe,
     steps: Annotated[int | None, typer.Option(help="Optimizer steps; by default as many as the epochs make.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the pairs; by default the recipe's.")] = None,
@@ -43,7 +43,7 @@ def train(
     """Train a generator on a paired set."""
     config = TrainConfig(
         dataset=str(dataset.resolve()),
-        recipe=recipe,
+        recipe=str(Path(recipe).resolve()) if recipe.endswith(".py") else recipe,
         steps=steps,
         epochs=epochs,
         batch_size=batch_size,
@@ -76,7 +76,7 @@ def train_watched(
     screen: Screen, config: TrainConfig, run: Path, device: str, workers: int, stop: Interrupt
 ) -> dict[str, object]:
     """Train to the end with a progress bar; what a program would want to know of it."""
-    from pipelines.train import Progress, Training
+    from pipelines.train import REPLACED, Progress, Training
 
     def note(now: Progress) -> str:
         losses = " ".join(f"{name} {loss:.4f}" for name, loss in now.losses.items())
@@ -94,6 +94,8 @@ def train_watched(
         first = first or last
         if now.warning:
             screen.complain(now.warning)
+    if training.replaced:
+        screen.complain(f"{len(training.replaced):,} files could not be decoded; named in {run / REPLACED}")
     if first:
         change = ", ".join(f"{name} {first.get(name, loss):.4f} -> {loss:.4f}" for name, loss in last.items())
         screen.say(f"{run}: step {step:,}; {change}; {rate:.0f} images/s")

@@ -11,6 +11,7 @@ from pipelines.batches import Needs, PairBatch
 from pipelines.recipes.recipe import Clock, Recipe, TrainingSet, Workshop, given, shown
 from toolkit.errors import ConfigError
 
+GRID = 5  # faces a side
 REAL, MADE = 0, 1  # as published: the judge says how likely an image was made
 
 
@@ -76,6 +77,16 @@ class Attributes(Recipe):
         chance = torch.linspace(0, 1, len(batch.target), device=batch.target.device)[:, None]
         made: Tensor = generator(batch.attributes, chance)
         return made
+
+    def extra_grid(self, generator: nn.Module, batch: PairBatch) -> tuple[list[Tensor], str]:
+        """Five by five faces, the traits of a target in each column, and how likely the judge thinks they were made."""
+        traits = given(batch.attributes)[:GRID]
+        chances = torch.linspace(0, 1, GRID, device=traits.device)
+        rows = [generator(traits, chance.expand(len(traits), 1)) for chance in chances]
+        judge = self.trainees["discriminator"].raw.eval()
+        scores = [judge(row, traits) for row in rows]
+        judge.train()
+        return rows, f"made, says the judge: {float(torch.cat(scores).mean()):.3f}"
 
     def shape(self) -> dict[str, int]:
         """See :class:`pipelines.recipes.recipe.Recipe`."""

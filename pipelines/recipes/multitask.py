@@ -92,7 +92,7 @@ class Multitask(Recipe):
         """See :class:`pipelines.recipes.recipe.Recipe`."""
         return {"poses": self.poses, "lights": self.lights}
 
-    def extra_grid(self, generator: nn.Module, batch: PairBatch) -> list[Tensor]:
+    def extra_grid(self, generator: nn.Module, batch: PairBatch) -> tuple[list[Tensor], str]:
         """The persons of a batch in every pose, one row a pose."""
         count, device = len(batch.input), batch.input.device
-        return [generator(batch.input, torch.full((count,), pose, device=device)) for pose in range(self.poses)]
+        return [generator(batch.input, torch.full((count,), pose, device=device)) for pose in range(self.poses)], ""

@@ -137,9 +137,9 @@ class Recipe:
         made: Tensor = generator(batch.input)
         return made
 
-    def extra_grid(self, generator: nn.Module, batch: PairBatch) -> list[Tensor]:
-        """Rows of (B, 3, S, S) for one more grid, where a recipe has more to show."""
-        return []
+    def extra_grid(self, generator: nn.Module, batch: PairBatch) -> tuple[list[Tensor], str]:
+        """One more grid where a recipe has more to show: rows of (B, 3, S, S), and a title."""
+        return [], ""
 
     def state(self) -> dict[str, Any]:
         """Everything with a ``state_dict`` that a resumed run needs."""
