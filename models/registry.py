@@ -5,6 +5,7 @@ from torch import nn
 from models.attributes import AttributeGenerator
 from models.encoder_decoder import EncoderDecoder
 from models.multitask import MultitaskGenerator
+from models.refiner import Refiner
 from models.siamese import SiameseGenerator
 
 # Called with the numbers that the weights file gives, if it gives any.
@@ -12,5 +13,6 @@ GENERATORS: dict[str, type[nn.Module]] = {
     "attributes": AttributeGenerator,
     "encoder_decoder": EncoderDecoder,
     "multitask": MultitaskGenerator,
+    "refiner": Refiner,
     "siamese": SiameseGenerator,
 }

@@ -38,9 +38,7 @@ class PairBatch:
     second_pose: Tensor | None = None
     second_light: Tensor | None = None
     second_identity: Tensor | None = None
-    # (B, 1, S, S) float32, how much of each pixel the input shows. No loader reads it from disk: a recipe that works
-    # with a visibility mask computes it, and hands it on here by `dataclasses.replace`.
-    visibility: Tensor | None = None
+    visibility: Tensor | None = None  # (B, 1, S, S) float32, 0 to 1: how well the photo showed each pixel of the input
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +56,21 @@ class Needs:
     labels: bool = False  # pose, light and identity, of the second input too
     attributes: bool = False
     second: Partner | None = None  # which input goes with each as the second; see PairLabels.partner
+    mask: bool = False  # the visibility mask beside each input; not together with second inputs
     yaws: tuple[float, ...] = YAWS  # degrees, ascending: the classes of poses
     augment: Augment = field(default_factory=Augment)
 
     def __post_init__(self) -> None:
+        recoloured = any((self.augment.brightness, self.augment.contrast, self.augment.saturation))
+        if self.mask and (self.second or recoloured or self.augment.jpeg or self.augment.blur):
+            raise ValueError("masks go with windows and mirrors alone")
         if len(self.yaws) < 2 or list(self.yaws) != sorted(set(self.yaws)):
             raise ConfigError(f"yaws={self.yaws}: must be two or more ascending degrees")
+
+    @property
+    def roles(self) -> int:
+        """How many files make up a pair: input, target, and maybe a second input or a mask."""
+        return 2 + (self.second is not None or self.mask)
 
     def read_labels(self, root: Path, pairs: Sequence[Pair]) -> PairLabels | None:
         """The set's labels, where anything here needs them.
@@ -162,7 +169,8 @@ class Feed:
         """Augment, normalize and label what a loader read.
 
         Args:
-            images: (R, B, 3, L, L) uint8 on the trainer's device, L the load_size: inputs, targets, second inputs.
+            images: (R, B, 3, L, L) uint8 on the trainer's device, L the load_size: inputs, targets, and second inputs
+                or masks.
             index: (B,) numbers of the pairs that were read.
             second: (B,) numbers of the pairs that second inputs come from; unused if R is 2.
             uniform: (B, COLUMNS) random numbers; None: nothing is augmented.
@@ -172,8 +180,13 @@ class Feed:
             changes = no_changes(augment, len(index), size)
         else:
             changes = draw_changes(augment, uniform, size)
-        levels = augmented(images, changes, size).sub_(self.normalization.mean).div_(self.normalization.scale)
-        fields = {"input": levels[0], "target": levels[1], "index": torch.from_numpy(index).to(device)}
+        levels = augmented(images, changes, size)
+        fields = {"index": torch.from_numpy(index).to(device)}
+        if self.needs.mask:
+            fields["visibility"] = levels[2, :, :1] / 255
+            levels = levels[:2]
+        levels = levels.sub_(self.normalization.mean).div_(self.normalization.scale)
+        fields |= {"input": levels[0], "target": levels[1]}
         roles = [("", index)]
         if len(levels) > 2:
             fields["second"] = levels[2]

@@ -172,7 +172,7 @@ def _pipeline(feed: Feed, device: torch.device, encoded: Iterator[Encoded]) -> A
     on_gpu = device.type == "cuda"
 
     @pipeline_def(  # type: ignore[untyped-decorator]
-        batch_size=feed.batch_size * (3 if feed.needs.second else 2),
+        batch_size=feed.batch_size * feed.needs.roles,
         num_threads=feed.workers,
         # None, not 0: DALI then never asks for libcuda
         device_id=(device.index or 0) if on_gpu else None,

@@ -16,7 +16,7 @@ from toolkit.errors import ConfigError
 ImageFormat = Literal["jpg", "png", "webp"]
 Precision = Literal["32", "bf16"]
 Loader = Literal["dali", "torch"]
-RECIPE_NAMES = ("scaleway", "siamese", "siamese-gan-v1", "siamese-gan-v2", "multitask", "attributes")
+RECIPE_NAMES = ("scaleway", "siamese", "siamese-gan-v1", "siamese-gan-v2", "multitask", "refiner", "attributes")
 ForeignSet = Literal["multipie", "cfp", "celeba"]
 Aligning = Literal["auto", "always", "never"]
 
@@ -84,6 +84,8 @@ class SynthConfig:
     subjects: str | None = (
         None  # who is who, as for `pairs build`: photos of one person are then kept on one side of a split
     )
+    frontalized: bool = False  # inputs are the turned views brought back by the geometric view, with their masks
+    wear: float = 0.0  # how badly views are worn before they are brought back, 0 to 1; see toolkit.wear
     min_sharpness: float = 20.0  # see toolkit.quality.sharpness
     max_enlarged: float = 1.25  # photos with fewer pixels than the crop by more than that are no targets
     format: ImageFormat = "jpg"
@@ -96,8 +98,11 @@ class SynthConfig:
                 raise ConfigError(f"{name}={getattr(self, name)}: must be degrees from -{bound} to {bound}")
         if self.per_photo is not None and self.per_photo < 1:
             raise ConfigError(f"per_photo={self.per_photo}: must be 1 or more; leave it out for the whole grid")
-        if not 0 <= self.light <= 1:
-            raise ConfigError(f"light={self.light}: must be 0 to 1; try 0.5")
+        for name in ("light", "wear"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ConfigError(f"{name}={getattr(self, name)}: must be 0 to 1; try 0.5")
+        if self.wear and not self.frontalized:
+            raise ConfigError(f"wear={self.wear}: only views that are brought back are worn; add --frontalized")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -152,17 +152,27 @@ def open_crop_cutter(size: int, template: Template) -> Cutter:
     return open_face_cutter(AlignConfig(size=size, template=template), FindConfig())
 
 
-def open_view_cutter(size: int) -> Cutter:
-    """A cutter that turns the largest face to the front; `frontalize align`'s crop, seen frontally."""
+def open_view_cutter(size: int, masked: bool = False) -> Cutter:
+    """A cutter that turns the largest face to the front; `frontalize align`'s crop, seen frontally.
+
+    Args:
+        size: of the views, pixels.
+        masked: each view is followed by how well the photo showed its pixels, (size, size) 0 to 255.
+    """
     config, landmarker, steady = AlignConfig(size=size), open_quiet_landmarker(FindConfig()), SteadyMesh()
 
     def cutter(photo: Photo) -> tuple[list[NDArray[np.uint8]], Faces]:
         [crop] = align_photo(photo, landmarker, config)
         pixels, scale = photo.pixels(magnification(crop.matrix))
-        view, _ = frontal_view(pixels, steady(pixels, resized(crop.face, scale)), size)
-        return [view], [crop.ledger_row()]
+        view, visible = frontal_view(pixels, steady(pixels, resized(crop.face, scale)), size)
+        return [view, *([as_mask(visible)] if masked else [])], [crop.ledger_row()]
 
     return cutter
+
+
+def as_mask(visible: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Visibility, 0 to 1, as it is stored: 0 to 255."""
+    return np.asarray(np.round(255 * visible), np.uint8)
 
 
 def open_whole_cutter(size: int, template: Template) -> Cutter:

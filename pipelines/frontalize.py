@@ -1,7 +1,7 @@
 """Stage: a folder of photos -> a mirrored folder of frontal faces."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -9,16 +9,19 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
+import models
 from pipelines.bulk import digest, run_bulk
 from pipelines.checkpoint import GeneratorCard, load_generator
 from pipelines.configs import BulkConfig, FrontalizeConfig
 from pipelines.crops import (
     CutPhoto,
+    Cutter,
     crash_outcome,
     open_crop_cutter,
     open_cut,
+    open_view_cutter,
     open_whole_cutter,
     resize_square,
     write_output,
@@ -32,7 +35,7 @@ from toolkit.images import encode_image
 from toolkit.ledger import Outcome
 
 Image = NDArray[np.uint8]
-NOT_YET = ("refiner",)
+BUILT_IN = {"refiner": Path(models.__file__).parent / "weights" / "refiner.safetensors"}
 
 
 class Generator:
@@ -50,20 +53,29 @@ class Generator:
     """
 
     def __init__(self, net: nn.Module, card: GeneratorCard, batch_size: int, device: torch.device) -> None:
-        self._net, self._card, self._device = net, card, device
+        self._net, self._card, self._batch_size, self._device = net, card, batch_size, device
         self._edge = (crop_side(card) - card.image_size) // 2
-        self._shape = (batch_size, card.image_size, card.image_size, 3)
 
     @torch.inference_mode()
-    def __call__(self, crops: Sequence[Image]) -> list[Image]:
-        """Up to a batch of (S, S, 3) RGB crops -> as many frontal faces of the same size."""
-        batch = np.zeros(self._shape, np.uint8)
-        inner = slice(self._edge, self._edge + self._card.image_size)
-        batch[: len(crops)] = np.stack(crops)[:, inner, inner]
+    def __call__(self, photos: Sequence[Sequence[Image]]) -> list[Image]:
+        """Up to a batch of crops -> as many frontal faces, (S, S, 3) RGB.
+
+        Args:
+            photos: of each its crop, (S, S, 3) RGB; for the refiner its frontal view and the visibility of that.
+        """
         constants = self._card.normalization
-        numbers = torch.from_numpy(batch).to(self._device).permute(0, 3, 1, 2).float()
-        made = self._net(((numbers - constants.mean) / constants.scale).contiguous())
-        return to_images(made, constants)[: len(crops)]
+        inputs = [(self._stacked([crops[0] for crops in photos]) - constants.mean) / constants.scale]
+        if refines(self._card):
+            inputs.append(self._stacked([crops[1][..., None] for crops in photos]) / 255)
+        return to_images(self._net(*(part.contiguous() for part in inputs)), constants)[: len(photos)]
+
+    def _stacked(self, images: Sequence[Image]) -> Tensor:
+        """(B, C, S, S), the windows that recipes of random windows are shown the middle of, then zeros."""
+        inner = slice(self._edge, len(images[0]) - self._edge)
+        windows = np.stack(images)[:, inner, inner]
+        batch = np.zeros((self._batch_size, *windows.shape[1:]), np.uint8)
+        batch[: len(images)] = windows
+        return torch.from_numpy(batch).to(self._device).permute(0, 3, 1, 2).float()
 
 
 class Frontalizer:
@@ -96,14 +108,19 @@ class Frontalizer:
         Raises:
             ConfigError: OUT cannot be used.
         """
-        cutter = open_whole_cutter if self._config.aligned else open_crop_cutter
-        open_work = partial(open_cut, plan.source, partial(cutter, crop_side(self.card), self.card.template))
+        open_work = partial(open_cut, plan.source, self._cutter())
 
         def work(jobs: Sequence[Job]) -> Iterator[Outcome]:
             ahead = 2 * self._config.batch_size
             return self._through_network(run_in_workers(open_work, jobs, bulk.workers, stop, ahead), plan.out)
 
         return run_bulk(plan, work, self._settings, bulk.overwrite)
+
+    def _cutter(self) -> Callable[[], Cutter]:
+        if refines(self.card):  # in crops too the face is looked for: its mesh is what the view is made of
+            return partial(open_view_cutter, self._config.size or self.card.image_size, masked=True)
+        cutter = open_whole_cutter if self._config.aligned else open_crop_cutter
+        return partial(cutter, crop_side(self.card), self.card.template)
 
     def _through_network(self, photos: Iterable[CutPhoto | Crash[Job]], out: Path) -> Iterator[Outcome]:
         """One batch is written by threads while the next one runs."""
@@ -119,12 +136,12 @@ class Frontalizer:
                 else:
                     waiting.append(photo)
                 if len(waiting) == self._config.batch_size:
-                    faces = self._generator([photo.crops[0] for photo in waiting])
+                    faces = self._generator([photo.crops for photo in waiting])
                     yield from writing
                     writing, waiting = threads.map(write, waiting, faces), []
             yield from writing
             if waiting:
-                yield from threads.map(write, waiting, self._generator([photo.crops[0] for photo in waiting]))
+                yield from threads.map(write, waiting, self._generator([photo.crops for photo in waiting]))
 
     def _write(self, out: Path, photo: CutPhoto, face: Image) -> Outcome:
         config = self._config
@@ -144,12 +161,13 @@ def crop_side(card: GeneratorCard) -> int:
     return card.load_size or card.image_size
 
 
+def refines(card: GeneratorCard) -> bool:
+    """Whether a generator mends frontal views: the others are shown crops."""
+    return card.architecture == "refiner"
+
+
 def _weights_path(model: str) -> Path:
-    if model in NOT_YET:
-        raise CheckpointError(
-            f"model={model!r}: not built in yet; use geometric, or give the path of a run's generator.safetensors"
-        )
-    return Path(model)
+    return BUILT_IN.get(model, Path(model))
 
 
 def _weights_digest(path: Path) -> str:

@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 
 from pipelines.batches import Feed
 from toolkit.errors import DatasetError, PhotoError
+from toolkit.subjects import mask_of
 
 Read = TypeVar("Read")
 
 
 @dataclass(frozen=True, slots=True)
 class Sample(Generic[Read]):
-    """One pair as it was read: its files are its input, its target and, where asked for, a second input."""
+    """One pair as it was read: its files are its input, its target and, where asked for, a second input or a mask."""
 
     index: int  # the pair's number
     second: int  # number of the pair whose input is the second one; -1 without
@@ -52,7 +53,10 @@ class PairReader(Generic[Read]):
         return [self._sample(int(index), *row[:2]) for index, row in zip(indices, uniform, strict=True)]
 
     def _sample(self, index: int, chance: float, choice: float) -> Sample[Read]:
-        index, files, images = self._first_readable(index, lambda pair: (pair.input, pair.target))
+        masked = self._feed.needs.mask
+        index, files, images = self._first_readable(
+            index, lambda pair: (pair.input, pair.target, *([mask_of(pair.input)] if masked else ()))
+        )
         partner, labels = self._feed.needs.second, self._feed.labels
         if partner is None or labels is None:
             return Sample(index, -1, files, images)

@@ -12,6 +12,7 @@ from pipelines.plan import Plan
 from toolkit.images import write_whole
 from toolkit.labels import ATTRIBUTE, LABELS, write_labels
 from toolkit.ledger import LEDGER_NAME, Outcome, sorted_outcomes
+from toolkit.subjects import MASK
 
 CARD = "README.md"
 FILE_HASH = "file_sha256"  # in a face's row of the ledger: of the output, while ``sha256`` is the input's
@@ -39,7 +40,8 @@ def finish_set(plan: Plan, made_by: str) -> None:
 
 
 def _rows(outcome: Outcome) -> Iterable[dict[str, Any]]:
-    for output, face in zip(outcome.outputs, outcome.faces, strict=True):
+    images = [output for output in outcome.outputs if not output.endswith(MASK)]
+    for output, face in zip(images, outcome.faces, strict=True):
         folder, slash, _ = output.partition("/")
         row = {name: value for name, value in face.items() if name in _KNOWN or name.startswith(ATTRIBUTE)}
         yield row | {

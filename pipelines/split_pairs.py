@@ -13,7 +13,7 @@ from pathlib import Path
 from toolkit.errors import ConfigError, DatasetError
 from toolkit.images import link_or_copy, list_photos
 from toolkit.labels import Labels, read_labels, write_labels
-from toolkit.subjects import PARTS, Pair, parts_of, read_pairs
+from toolkit.subjects import PARTS, Pair, mask_of, parts_of, read_pairs
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +58,11 @@ def carry_out(division: Division, overwrite: bool = False) -> Iterator[str]:
     for part in [*parts_of(root), *{name for name in wanted if (root / name).is_dir()}]:
         for file in set(list_photos(root / part)[0]) - wanted.get(part, set()):
             (root / part / file).unlink()
+            (root / part / mask_of(file)).unlink(missing_ok=True)
         _drop_empty_folders(root / part)
     files_of: dict[str, list[str]] = {}
     for pair in division.pairs:
-        files_of.setdefault(pair.subject, [pair.target]).append(pair.input)
+        files_of.setdefault(pair.subject, [pair.target]).extend(_with_mask(root, pair.input))
     for subject in sorted(division.part_of):
         for file in files_of[subject]:
             place = root / division.part_of[subject] / file
@@ -98,6 +99,11 @@ def _wanted(division: Division) -> dict[str, set[str]]:
     for pair in division.pairs:
         wanted.setdefault(division.part_of[pair.subject], set()).update((pair.input, pair.target))
     return wanted
+
+
+def _with_mask(root: Path, file: str) -> list[str]:
+    mask = mask_of(file)
+    return [file, mask] if (root / mask).exists() else [file]
 
 
 def _count(share: str, people: int) -> int:

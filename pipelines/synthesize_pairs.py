@@ -13,6 +13,7 @@ from pipelines.bulk import digest, run_bulk
 from pipelines.configs import BulkConfig, SynthConfig
 from pipelines.crops import cut_photo, open_quiet_landmarker, spread, write_output
 from pipelines.plan import Job, Plan
+from pipelines.return_trip import ReturnTrip
 from pipelines.sets import FILE_HASH, finish_set
 from pipelines.workers import Stop
 from toolkit.align import AlignConfig, AlignedCrop, align_photo, cut, cut_from, magnification
@@ -26,6 +27,7 @@ from toolkit.photos import Photo
 from toolkit.quality import sharpness
 from toolkit.shape import HEAD_HALF, PIVOT, head_coordinates
 from toolkit.subject_rules import subject_rule
+from toolkit.subjects import mask_of
 from toolkit.turnable import Light, TurnableHead
 
 VERSION = 2  # raised when the same photo would give other views: finished ones are then done again
@@ -60,17 +62,33 @@ def as_subjects(plan: Plan) -> Plan:
 
 def _open_work(source: Path, out: Path, config: SynthConfig, settings: str) -> Callable[[Job], Outcome]:
     landmarker = open_quiet_landmarker(FindConfig())
+    back = ReturnTrip(open_quiet_landmarker(FindConfig(retries=False)), config.wear) if config.frontalized else None
     person_of = subject_rule(config.subjects) if config.subjects else None
 
     def work(job: Job) -> Outcome:
         names: list[str] = []
+        masks: list[Image] = []
 
         def cutter(photo: Photo) -> tuple[list[Image], Rows]:
             person = {"person": person_of(job.input)} if person_of else {}
             crop, pixels, face = _gated(photo, landmarker, config)
-            poses = draw_poses(config, job.stem)
-            names.extend(["", *(_name(*pose) for pose in poses)])
-            images, rows = _turned(crop, pixels, face, poses, config.size)
+            images, own = [crop.image], crop.ledger_row()
+            rows, head = [own], TurnableHead(pixels, face)
+            random = np.random.default_rng([config.seed, 1, *job.stem.encode()])
+            names.append("")
+            for pose in draw_poses(config, job.stem):
+                view = head.view(*pose)
+                if back is None:
+                    images.append(cut(view.image, crop_matrix(view.landmarks, config.size), config.size))
+                elif (returned := back(view, config.size, random)) is not None:
+                    images.append(returned[0])
+                    masks.append(returned[1])
+                else:
+                    continue
+                names.append(_name(*pose))
+                rows.append(_row(own, *pose))
+            if len(images) == 1:
+                raise PhotoRejected("bad-mesh", "not one of its turned views could be brought back")
             return images, [row | person for row in rows]
 
         photo = cut_photo(source, job, cutter)
@@ -83,6 +101,9 @@ def _open_work(source: Path, out: Path, config: SynthConfig, settings: str) -> C
                 data = encode_image(image, suffix, config.quality)
                 row[FILE_HASH] = hashlib.sha256(data).hexdigest()
                 write_output(out / output, data)
+            for output, mask in zip(outputs[1:], masks, strict=False):
+                outputs.append(mask_of(output))
+                write_output(out / outputs[-1], encode_image(mask, ".png"))
             return photo.outcome(outputs, settings)
         except PhotoError as error:
             return photo.refusal(error, settings)
@@ -131,17 +152,8 @@ def _name(yaw: float, pitch: float, light: Light | None) -> str:
     return f"yaw{yaw:+06.1f}_pitch{pitch:+06.1f}{lit}"
 
 
-def _turned(
-    crop: AlignedCrop, pixels: Image, face: Face, poses: list[tuple[float, float, Light | None]], size: int
-) -> tuple[list[Image], Rows]:
-    """The target and its views, all of them crops; and their rows, whose pose is the true one."""
-    head = TurnableHead(pixels, face)
-    own = crop.ledger_row()
-    images, rows = [crop.image], [own]
-    for yaw, pitch, light in poses:
-        view = head.view(yaw, pitch, light)
-        images.append(cut(view.image, crop_matrix(view.landmarks, size), size))
-        row = {"yaw": round(own["yaw"] + yaw, 1), "pitch": round(own["pitch"] + pitch, 1), "roll": own["roll"]}
-        lit = {} if light is None else {"light": round(light[0], 1), "light_strength": round(light[1], 2)}
-        rows.append(row | lit | {"box": own["box"], "score": own["score"], "matrix": own["matrix"]})
-    return images, rows
+def _row(own: dict[str, Any], yaw: float, pitch: float, light: Light | None) -> dict[str, Any]:
+    """A view's row, from that of its target; the pose is the true one."""
+    pose = {"yaw": round(own["yaw"] + yaw, 1), "pitch": round(own["pitch"] + pitch, 1), "roll": own["roll"]}
+    lit = {} if light is None else {"light": round(light[0], 1), "light_strength": round(light[1], 2)}
+    return pose | lit | {"box": own["box"], "score": own["score"], "matrix": own["matrix"]}

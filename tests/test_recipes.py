@@ -35,7 +35,7 @@ from toolkit.errors import CheckpointError, ConfigError, TrainingDiverged
 from toolkit.images import encode_image
 from toolkit.labels import write_labels
 from toolkit.photos import read_photo
-from toolkit.subjects import read_pairs
+from toolkit.subjects import mask_of, read_pairs
 
 CPU = torch.device("cpu")
 
@@ -54,6 +54,8 @@ def dataset(tmp_path_factory: pytest.TempPathFactory, portrait: NDArray[np.uint8
         (root / person).mkdir()
         for name, yaw, shift in ((f"{person}.jpg", 0, 0), *((f"{person}/{yaw}.jpg", yaw, yaw) for yaw in (-30, 0, 45))):
             (root / name).write_bytes(encode_image(np.roll(face, shift // 3, axis=1), ".jpg"))
+            if "/" in name:
+                (root / mask_of(name)).write_bytes(encode_image(face[:, :, 0], ".png"))
             row = {"file": name, "subject": person, "role": "input" if "/" in name else "target", "yaw": yaw}
             lamp = {"light": 10 * number, "light_strength": 0.5} if yaw else {}
             rows.append(row | lamp | {"attr_Male": number % 2, "attr_Smiling": 1})
@@ -113,7 +115,8 @@ def kill_nine(config: TrainConfig, run: Path) -> None:
 def test_a_run_killed_and_resumed_equals_an_undisturbed_one_bit_for_bit(
     recipe: str, dataset: Path, tmp_path: Path
 ) -> None:
-    changes = {"ema": 0.5, "settings": {} if recipe in ("scaleway", "attributes") else {"mirror": "0.5"}}
+    settings = {"alone": "1"} if recipe == "refiner" else {"mirror": "0.5"}
+    changes = {"ema": 0.5, "settings": {} if recipe in ("scaleway", "attributes") else settings}
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     train(config(dataset, recipe, **changes), whole)
     kill_nine(config(dataset, recipe, **changes), parts)
@@ -129,13 +132,10 @@ def test_a_run_killed_and_resumed_equals_an_undisturbed_one_bit_for_bit(
     if recipe == "attributes":
         assert net(torch.ones(1, 2)).shape == (1, 3, 64, 64)
     else:
-        assert net(torch.zeros(1, 3, card.image_size, card.image_size)).shape == (
-            1,
-            3,
-            card.image_size,
-            card.image_size,
-        )
-        assert card.load_size == (128 if recipe == "scaleway" else 100)
+        size = card.image_size
+        masks = [torch.zeros(1, 1, size, size)] if recipe == "refiner" else []
+        assert net(torch.zeros(1, 3, size, size), *masks).shape == (1, 3, size, size)
+        assert card.load_size == (128 if size == 128 else 100)
 
 
 def test_a_generator_trained_on_windows_is_fed_windows(dataset: Path, tmp_path: Path, photos: Path, run: Run) -> None:
@@ -367,6 +367,19 @@ def test_two_processes_with_half_the_batch_each_train_as_one_with_the_whole(data
     weights, others = (load_file(tmp_path / name / "generator.safetensors") for name in ("one", "two"))
     for name, weight in weights.items():
         torch.testing.assert_close(others[name], weight, rtol=1e-4, atol=1e-5)
+
+
+def test_a_recipe_of_ones_own_is_one_file(dataset: Path, tmp_path: Path, run: Run) -> None:
+    own = Path(__file__).parents[1] / "examples" / "sharp_recipe.py"
+    words = ["train", dataset, tmp_path / "r", "--steps", 1, "--batch-size", 2, "--loader", "torch", "--recipe"]
+    result = run(*words, own, "--set", "edge_weight=2", "--json")
+    assert set(json.loads(result.stdout)["losses"]) == {"l1", "edges"}, result.stderr
+    assert load_generator(tmp_path / "r" / "generator.safetensors", CPU)[1].architecture == "encoder_decoder"
+    (tmp_path / "empty.py").write_text("")
+    for path, says in ((tmp_path / "empty.py", "must set RECIPE"), (tmp_path / "no.py", "choose one of scaleway")):
+        refused = run(*words, path)
+        assert refused.exit_code == 2
+        assert says in refused.stderr.replace("\n", " ")
 
 
 def test_faces_are_drawn_with_asked_for_traits(dataset: Path, tmp_path: Path, run: Run) -> None:

@@ -13,6 +13,7 @@ from toolkit.errors import DatasetError
 from toolkit.images import list_photos
 
 PARTS = ("train", "val", "test")
+MASK = ".mask"  # suffix of a PNG beside an input: how well each of its pixels was seen; no photo, so no input itself
 Item = TypeVar("Item")
 
 
@@ -23,6 +24,11 @@ class Pair:
     input: str
     target: str
     subject: str
+
+
+def mask_of(photo: str) -> str:
+    """Path of an input's visibility mask, beside it."""
+    return str(Path(photo).with_suffix(MASK))
 
 
 def parts_of(root: Path) -> dict[str, Path]:

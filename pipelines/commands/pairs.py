@@ -71,7 +71,12 @@ def synth(
     pitches: Annotated[str, typer.Option(help="Degrees, positive up; likewise.")] = "0",
     per_photo: Annotated[int | None, typer.Option(help="So many random poses instead of the whole grid.")] = None,
     light: Annotated[float, typer.Option(help="A lamp from a random side: its greatest strength, 0 to 1.")] = 0.0,
-    seed: Annotated[int, typer.Option(help="Of the random poses and lamps.")] = SYNTH.seed,
+    frontalized: Annotated[
+        bool,
+        typer.Option("--frontalized", help="Bring the views back: inputs are geometric frontal views, with masks."),
+    ] = SYNTH.frontalized,
+    wear: Annotated[float, typer.Option(help="How badly views are worn before that, 0 to 1.")] = SYNTH.wear,
+    seed: Annotated[int, typer.Option(help="Of the random poses, lamps and wear.")] = SYNTH.seed,
     size: Annotated[int, typer.Option(help="Side of the square crops, pixels.")] = SYNTH.size,
     max_turn: Annotated[float, typer.Option(help="Reject photos turned further, degrees.")] = SYNTH.max_turn,
     subjects: Annotated[
@@ -93,6 +98,8 @@ def synth(
         pitches=parse_angles(pitches),
         per_photo=per_photo,
         light=light,
+        frontalized=frontalized,
+        wear=wear,
         seed=seed,
         size=AlignConfig(size=size).size,
         max_turn=max_turn,

@@ -12,6 +12,7 @@ from pipelines.configs import TrainConfig
 from pipelines.recipes.attributes import Attributes, AttributesConfig
 from pipelines.recipes.multitask import Multitask, MultitaskConfig
 from pipelines.recipes.recipe import Recipe, RecipeConfig, TrainingSet, Workshop
+from pipelines.recipes.refiner import RefinerConfig, RefinerRecipe
 from pipelines.recipes.scaleway import Scaleway, ScalewayConfig
 from pipelines.recipes.settings import with_settings
 from pipelines.recipes.siamese import Siamese, SiameseConfig
@@ -33,6 +34,7 @@ RECIPES: dict[str, Entry] = {
     "siamese-gan-v1": Entry(SiameseGan, SiameseGanV1Config),
     "siamese-gan-v2": Entry(SiameseGan, SiameseGanConfig),
     "multitask": Entry(Multitask, MultitaskConfig),
+    "refiner": Entry(RefinerRecipe, RefinerConfig),
     "attributes": Entry(Attributes, AttributesConfig),
 }
 

@@ -1,0 +1,138 @@
+"""The refiner: makes a photo of a geometric frontal view, which is a patchwork of what a turned face showed.
+
+It paints nothing freely. It says how each place should be shifted (the mesh misjudges noses and jaws), what should
+be added there, and how much of that counts; where the photo showed a place well, little of it may.
+"""
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import affine_grid, grid_sample, interpolate, leaky_relu, pixel_shuffle, pixel_unshuffle
+
+IMAGE_SIZE = 128  # px, at which the network looks; larger views are shifted and mended in their own resolution
+SHIFT = 0.08  # of the view's side, at most
+KEPT = 0.8  # of a pixel that was seen facing the camera stays as it is
+SURELY_SEEN = 0.6  # visibility from which a pixel counts as that
+_CORRECTION, _GATE = 3, 1  # channels of the two
+
+
+class Residual(nn.Module):
+    """Two convolutions beside a straight path; at first it changes nothing."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.first, self.second = nn.Conv2d(width, width, 3, 1, 1), nn.Conv2d(width, width, 3, 1, 1)
+        nn.init.zeros_(self.second.weight)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, C, H, W) -> the same."""
+        inner = leaky_relu(self.first(leaky_relu(features, 0.2)), 0.2)
+        changed: Tensor = features + self.second(inner)
+        return changed
+
+
+class Refiner(nn.Module):
+    """A U-Net over the view, its mirror image and both visibilities.
+
+    Args:
+        fine: channels at half the resolution.
+        coarse: channels at a quarter, an eighth and a sixteenth.
+    """
+
+    def __init__(self, fine: int = 24, coarse: tuple[int, int, int] = (64, 112, 160)) -> None:
+        super().__init__()
+        quarter, eighth, sixteenth = coarse
+        self.stem = nn.Conv2d(4 * 2 * (3 + 1), fine, 3, 1, 1)  # each 2 x 2 pixels become one
+        self.down_quarter = nn.Sequential(nn.Conv2d(fine, quarter, 4, 2, 1), Residual(quarter), Residual(quarter))
+        self.down_eighth = nn.Sequential(nn.Conv2d(quarter, eighth, 4, 2, 1), Residual(eighth), Residual(eighth))
+        self.down_sixteenth = nn.Sequential(
+            nn.Conv2d(eighth, sixteenth, 4, 2, 1), Residual(sixteenth), Residual(sixteenth)
+        )
+        self.up_eighth, self.mend_eighth = nn.Conv2d(sixteenth, eighth, 1), Residual(eighth)
+        self.up_quarter, self.mend_quarter = nn.Conv2d(eighth, quarter, 1), Residual(quarter)
+        self.up_fine, self.mend_fine = nn.Conv2d(quarter, 4 * fine, 1), Residual(fine)
+        self.shift = nn.Conv2d(quarter, 2, 3, 1, 1)
+        self.paint = nn.Conv2d(fine, 4 * (_CORRECTION + _GATE), 3, 1, 1)
+        for head in (self.shift, self.paint):
+            nn.init.zeros_(head.weight)
+            nn.init.zeros_(head.bias)  # type: ignore[arg-type]
+
+    def forward(self, view: Tensor, visibility: Tensor) -> Tensor:
+        """Refine.
+
+        Args:
+            view: (B, 3, S, S) in [-1, 1], the geometric frontal view, its hidden parts filled.
+            visibility: (B, 1, S, S) in [0, 1], how well the photo showed each pixel.
+
+        Returns:
+            (B, 3, S, S) in [-1, 1].
+        """
+        size = view.shape[-1]
+        small = [_resized(part, IMAGE_SIZE) for part in (view, visibility)]
+        shift, correction, gate = self._changes(*small)
+        shifted = _shifted(torch.cat([view, visibility], dim=1), shift)
+        view, visibility = shifted[:, :3], shifted[:, 3:]
+        seen = (visibility / SURELY_SEEN).clamp(0, 1)
+        amount = _resized(gate, size) * (1 - KEPT * seen)
+        return (view + amount * _resized(correction, size)).clamp(-1, 1)
+
+    def _changes(self, view: Tensor, visibility: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(B, 2, S / 4, S / 4) shift in shares of half the side; (B, 3, S, S) correction; (B, 1, S, S) gate."""
+        both = torch.cat([view, visibility, view.flip(-1), visibility.flip(-1)], dim=1)
+        fine = self.stem(pixel_unshuffle(both, 2))
+        quarter = self.down_quarter(leaky_relu(fine, 0.2))
+        eighth = self.down_eighth(leaky_relu(quarter, 0.2))
+        sixteenth = self.down_sixteenth(leaky_relu(eighth, 0.2))
+        eighth = self.mend_eighth(eighth + _doubled(self.up_eighth(sixteenth)))
+        quarter = self.mend_quarter(quarter + _doubled(self.up_quarter(eighth)))
+        shift = 2 * SHIFT * torch.tanh(self.shift(quarter))
+        fine = self.mend_fine(fine + pixel_shuffle(self.up_fine(quarter), 2))
+        painted = pixel_shuffle(self.paint(leaky_relu(fine, 0.2)), 2)
+        return shift, 2 * torch.tanh(painted[:, :_CORRECTION]), torch.sigmoid(painted[:, _CORRECTION:])
+
+
+class PatchDiscriminator(nn.Module):
+    """Tell true faces from made ones, patch by patch, at two scales.
+
+    Source: the multi-scale patch discriminator of pix2pixHD (Wang et al., CVPR 2018), without normalization.
+    """
+
+    def __init__(self, width: int = 32) -> None:
+        super().__init__()
+        self.scales = nn.ModuleList([_patches(width), _patches(width)])
+
+    def forward(self, image: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        """(B, 3, S, S) -> logits of patches and the features below them, each from fine to coarse."""
+        logits, features = [], []
+        for number, layers in enumerate(self.scales):
+            inner = interpolate(image, scale_factor=0.5, mode="area") if number else image
+            for layer in layers:  # type: ignore[attr-defined]
+                inner = layer(inner)
+                features.append(inner)
+            logits.append(features.pop())
+        return logits, features
+
+
+def _patches(width: int) -> nn.ModuleList:
+    widths = (3, width, 2 * width, 4 * width)
+    steps = [nn.Sequential(nn.Conv2d(inner, outer, 4, 2, 1), nn.LeakyReLU(0.2)) for inner, outer in pairwise(widths)]
+    return nn.ModuleList([*steps, nn.Conv2d(widths[-1], 1, 3, 1, 1)])
+
+
+def _doubled(features: Tensor) -> Tensor:
+    return interpolate(features, scale_factor=2.0, mode="nearest")
+
+
+def _resized(images: Tensor, size: int) -> Tensor:
+    if images.shape[-1] == size:
+        return images
+    return interpolate(images, (size, size), mode="bilinear", align_corners=False, antialias=True)
+
+
+def _shifted(images: Tensor, shift: Tensor) -> Tensor:
+    """Each pixel taken from as far away as the shift says, in shares of half the side, (B, 2, h, w) as (x, y)."""
+    count, _, size, _ = images.shape
+    here = affine_grid(torch.eye(2, 3, device=images.device).expand(count, 2, 3), [count, 1, size, size], False)
+    there = interpolate(shift.float(), (size, size), mode="bilinear", align_corners=False).permute(0, 2, 3, 1)
+    return grid_sample(images.float(), here + there, mode="bilinear", padding_mode="border", align_corners=False)

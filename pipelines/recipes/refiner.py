@@ -1,0 +1,111 @@
+"""The refiner: geometric frontal views in, portraits out. Learns from `pairs synth --frontalized` alone."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from models.losses import l1
+from models.refiner import IMAGE_SIZE, PatchDiscriminator, Refiner
+from pipelines.augment import Augment
+from pipelines.batches import Needs, PairBatch
+from pipelines.recipes.recipe import Clock, Recipe, TrainingSet, Workshop, given, shown
+from toolkit.errors import ConfigError, DatasetError
+from toolkit.subjects import mask_of
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RefinerConfig:
+    """What the built-in weights were trained with."""
+
+    l1_weight: float = 1.0
+    edge_weight: float = 1.0  # of the difference of steps from pixel to pixel: blur makes them small
+    feature_weight: float = 1.0  # of the difference in what the judge sees in both, layer by layer
+    gan_weight: float = 0.05
+    outside: float = 0.2  # of a pixel beyond the face's oval; 1 inside
+    alone: int = 500  # steps before the judge counts: until then it would teach noise
+    learning_rate: float = 4e-4  # of the generator
+    judge_rate: float = 2e-4  # of the discriminator
+    beta1: float = 0.5
+    beta2: float = 0.99
+    mirror: float = 0.5  # probability
+    epochs: int | None = None
+    steps: int | None = 20_000
+    batch_size: int = 16
+    image_size: int = IMAGE_SIZE  # px
+
+    def __post_init__(self) -> None:
+        if self.image_size != IMAGE_SIZE:
+            raise ConfigError(f"image_size={self.image_size}: this network looks at one size, {IMAGE_SIZE}")
+
+    @property
+    def needs(self) -> Needs:
+        """Views with their visibility masks."""
+        return Needs(mask=True, augment=Augment(mirror=self.mirror))
+
+
+class RefinerRecipe(Recipe):
+    """Pixels, their steps, the judge's features, and the judge."""
+
+    architecture = "refiner"
+
+    def __init__(self, config: RefinerConfig, workshop: Workshop, data: TrainingSet) -> None:
+        missing = next((pair for pair in data.pairs if not (data.root / mask_of(pair.input)).is_file()), None)
+        if missing is not None:
+            raise DatasetError(
+                f"{data.root}: {missing.input} has no visibility mask {mask_of(missing.input)} beside it; "
+                "this recipe learns from what `frontalize pairs synth --frontalized` makes"
+            )
+        self.config, self.generator = config, Refiner()
+        betas = (config.beta1, config.beta2)
+        self.trainees = {
+            "generator": workshop.trainee(self.generator, config.learning_rate, betas),
+            "discriminator": workshop.trainee(PatchDiscriminator(), config.judge_rate, betas),
+        }
+        self._weight = oval(config.image_size, config.outside).to(workshop.fabric.device)
+
+    def step(self, batch: PairBatch, clock: Clock) -> dict[str, Tensor]:
+        """See :class:`pipelines.recipes.recipe.Recipe`."""
+        config, maker, judge = self.config, self.trainees["generator"], self.trainees["discriminator"]
+        made = maker.net(batch.input, given(batch.visibility))
+        real, _ = judge.net(batch.target)
+        forged, _ = judge.net(made.detach())
+        losses = {"judge": hinge(real, 1) + hinge(forged, -1)}
+        judge.descend(losses["judge"])
+        losses["l1"] = (self._weight * (made.float() - batch.target).abs()).mean()
+        losses["edges"] = steps_difference(made, batch.target, self._weight)
+        total = config.l1_weight * losses["l1"] + config.edge_weight * losses["edges"]
+        if clock.step >= config.alone:
+            logits, features = judge.consult(made)
+            with torch.no_grad():
+                _, wanted = judge.consult(batch.target)
+            pairs = zip(features, wanted, strict=True)
+            losses["features"] = torch.stack([l1(one, other) for one, other in pairs]).mean()
+            losses["fool"] = -torch.stack([patch.float().mean() for patch in logits]).mean()
+            total = total + config.feature_weight * losses["features"] + config.gan_weight * losses["fool"]
+        maker.descend(total)
+        return shown(**losses)
+
+    def show(self, generator: nn.Module, batch: PairBatch) -> Tensor:
+        """See :class:`pipelines.recipes.recipe.Recipe`."""
+        made: Tensor = generator(batch.input, batch.visibility)
+        return made
+
+
+def hinge(logits: list[Tensor], sign: int) -> Tensor:
+    """Mean over the scales of how far patches fall short of a margin of 1. Source: Lim and Ye, 2017."""
+    return torch.stack([(1 - sign * patch.float()).clamp_min(0).mean() for patch in logits]).mean()
+
+
+def steps_difference(made: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    """Mean weighted difference of the steps to the next pixel, right and down; (B, 3, S, S) both."""
+    off = made.float() - target.float()
+    across, down = off.diff(dim=3).abs() * weight[..., 1:], off.diff(dim=2).abs() * weight[..., 1:, :]
+    return across.mean() + down.mean()
+
+
+def oval(size: int, outside: float) -> Tensor:
+    """(1, 1, S, S): 1 where the crop shows the face, less beyond: an ellipse from the crop's top to a little below."""
+    places = (torch.arange(size) + 0.5) / size
+    radius = ((places - 0.5) / 0.5).square()[None, :] + ((places - 0.45) / 0.6).square()[:, None]
+    return torch.where(radius < 1, 1.0, outside)[None, None]

@@ -1,0 +1,142 @@
+"""Views that are brought back, the network that mends them, and `batch` with it."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from models.refiner import KEPT, PatchDiscriminator, Refiner
+from pipelines.batches import Needs, Normalization
+from pipelines.checkpoint import GeneratorCard, save_generator
+from tests.conftest import Run
+from toolkit.photos import read_photo
+from toolkit.subjects import mask_of, read_pairs
+from toolkit.wear import worn
+
+YAWS = "--yaws=-50,0,70"
+
+
+@pytest.fixture(scope="module")
+def returned(tmp_path_factory: pytest.TempPathFactory, photos: Path) -> Path:
+    """Three photos of one person: turned, worn, brought back, divided."""
+    from typer.testing import CliRunner
+
+    from pipelines.cli import app
+
+    out = tmp_path_factory.mktemp("returned") / "set"
+    words = ["pairs", "synth", photos / "ann", out, "--frontalized", "--wear", "1", YAWS, "--size", "96"]
+    words += ["--max-turn", "30"]
+    result = CliRunner().invoke(app, [str(word) for word in words])
+    assert result.exit_code == 0, result.stderr
+    return out
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Path:
+    """An untrained refiner, which changes nothing yet."""
+    path = tmp_path / "generator.safetensors"
+    card = GeneratorCard(
+        architecture="refiner", image_size=128, template="chin", normalization=Normalization(), recipe="refiner", step=0
+    )
+    save_generator(path, Refiner(), card)
+    return path
+
+
+def test_views_are_brought_back_with_their_masks(returned: Path) -> None:
+    pairs = read_pairs(returned)
+    assert {Path(pair.input).name[:7] for pair in pairs} >= {"yaw-050", "yaw+000"}  # at 70 the mesh may fail
+    for pair in pairs:
+        view, target = (read_photo(returned / name).astype(int) for name in (pair.input, pair.target))
+        mask = read_photo(returned / mask_of(pair.input))[..., 0].astype(int)
+        assert view.shape == target.shape == (96, 96, 3)
+        assert mask.shape == (96, 96)
+        middle = np.abs(view - target)[20:75, 26:70].mean()
+        assert middle < 45  # the face is back where it was
+        left, right = mask[30:68, 48:75].mean(), mask[30:68, 21:48].mean()  # the subject's left is the image's right
+        if "yaw+070" in pair.input:  # turned to their left: the right half was seen
+            assert right > left + 30
+        if "yaw-050" in pair.input:
+            assert left > right + 30
+    with (returned / "labels.csv").open() as file:
+        assert {row["file"] for row in csv.DictReader(file)} == {
+            name for pair in pairs for name in (pair.input, pair.target)
+        }
+
+
+def test_masks_go_along_when_a_set_is_divided(returned: Path, run: Run) -> None:
+    assert run("pairs", "split", returned, "--val", "1").exit_code == 0
+    for part in ("train", "val"):
+        for pair in read_pairs(returned / part):
+            assert (returned / part / mask_of(pair.input)).samefile(returned / mask_of(pair.input))
+
+
+def test_wear_needs_views_that_are_brought_back(tmp_path: Path, photos: Path, run: Run) -> None:
+    result = run("pairs", "synth", photos / "ann", tmp_path / "set", "--wear", "1")
+    assert result.exit_code == 2
+    assert "add --frontalized" in result.stderr
+
+
+def test_worn_photos_are_the_same_for_the_same_numbers(portrait: NDArray[np.uint8]) -> None:
+    first, again, other = (worn(portrait, np.random.default_rng(seed)) for seed in (3, 3, 4))
+    assert first.shape == portrait.shape
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+    assert np.array_equal(worn(portrait, np.random.default_rng(3), 0), portrait)
+    assert np.abs(first.astype(int) - portrait).mean() < 15
+
+
+def test_an_untrained_refiner_changes_nothing() -> None:
+    view, mask = torch.rand(2, 3, 256, 256) * 2 - 1, torch.rand(2, 1, 256, 256)
+    torch.testing.assert_close(Refiner()(view, mask), view, atol=1e-4, rtol=0)
+
+
+def test_what_was_seen_well_can_hardly_be_painted_over() -> None:
+    torch.manual_seed(0)
+    net = Refiner()
+    torch.nn.init.constant_(net.paint.bias, 50.0)  # paint white everywhere, with all its might
+    view = torch.zeros(1, 3, 128, 128)
+    hidden, seen = (net(view, torch.full((1, 1, 128, 128), share)) for share in (0.0, 1.0))
+    assert hidden.min() == 1
+    assert seen.max().item() == pytest.approx(2 * (1 - KEPT), abs=1e-4)
+
+
+def test_the_judge_looks_at_two_scales() -> None:
+    logits, features = PatchDiscriminator()(torch.zeros(2, 3, 128, 128))
+    assert [patch.shape for patch in logits] == [(2, 1, 16, 16), (2, 1, 8, 8)]
+    assert len(features) == 6
+
+
+def test_masks_are_mirrored_with_their_views_and_never_recoloured() -> None:
+    from pipelines.augment import Augment
+
+    with pytest.raises(ValueError, match="windows and mirrors alone"):
+        Needs(mask=True, augment=Augment(brightness=0.1))
+
+
+def test_a_set_without_masks_is_refused(tmp_path: Path, returned: Path, run: Run) -> None:
+    pair = read_pairs(returned)[0]
+    for name in (pair.input, pair.target):
+        (tmp_path / "set" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "set" / name).write_bytes((returned / name).read_bytes())
+    result = run("train", tmp_path / "set", tmp_path / "run", "--recipe", "refiner", "--steps", "1")
+    assert result.exit_code == 2
+    assert "pairs synth --frontalized" in result.stderr.replace("\n", " ")
+
+
+@pytest.mark.parametrize("size", [128, 160])
+def test_batch_shows_the_refiner_what_geometry_makes(
+    size: int, tmp_path: Path, photos: Path, weights: Path, run: Run
+) -> None:
+    """An untrained refiner passes the view through, so the two commands must agree."""
+    words = ["batch", photos / "ann", "--format", "png", "--size", size, "--json"]
+    refined = run(*words, tmp_path / "refined", "--model", weights)
+    assert json.loads(refined.stdout)["written"] == 3, refined.stderr
+    assert run(*words, tmp_path / "plain", "--model", "geometric").exit_code == 0
+    for path in sorted((tmp_path / "plain").glob("*.png")):
+        one, other = (read_photo(folder / path.name).astype(int) for folder in (tmp_path / "refined", path.parent))
+        assert one.shape == (size, size, 3)
+        assert np.abs(one - other).max() <= 2
