@@ -43,7 +43,7 @@ def save_generator(path: Path, generator: nn.Module, card: GeneratorCard) -> Non
 
 
 def load_generator(path: Path, device: torch.device) -> tuple[nn.Module, GeneratorCard]:
-    """Rebuild a generator in evaluation mode.
+    """Rebuild a generator in evaluation mode, in float32 whatever precision its file has.
 
     Raises:
         CheckpointError: missing, not a safetensors file of ours, or of a newer version.

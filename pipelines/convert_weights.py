@@ -1,6 +1,7 @@
-"""Stage: the ancestor's published weights, a whole pickled module, -> a generator of ours.
+"""Stage: weights from elsewhere -> a generator's file to hand on.
 
-A pickle is a program. The readers used here run none of it: they know tensors and plain containers,
+Of a run of ours: the same weights in half precision. Of the ancestor: its published file is a whole pickled module. A
+pickle is a program. The readers used here run none of it: they know tensors and plain containers,
 and refuse every other name. The module's own classes are given to them as an empty shell that keeps
 what it is handed, so no code of the file, of its author or of torch.nn runs.
 """
@@ -16,7 +17,7 @@ import torch
 from torch import Tensor
 
 from models.encoder_decoder import IMAGE_SIZE, EncoderDecoder
-from pipelines.checkpoint import GeneratorCard, save_generator
+from pipelines.checkpoint import GeneratorCard, load_generator, save_generator
 from pipelines.legacy_pickle import Shell, read_legacy_module
 from pipelines.recipes.scaleway import Scaleway
 from toolkit.errors import CheckpointError
@@ -35,6 +36,24 @@ _LAYERS = (
     "pooling.MaxPool2d",
 )
 _COUNTER = "num_batches_tracked"  # of batch norm; files of torch 0.4 have none, and no result depends on it
+
+
+def halve_weights(path: Path, out: Path) -> int:
+    """Save a run's generator in half precision: half the size, the same card.
+
+    Args:
+        path: a run, or its ``generator.safetensors``.
+        out: a ``.safetensors`` file for ``frontalize batch --model``.
+
+    Returns:
+        How many tensors it has.
+
+    Raises:
+        CheckpointError: missing, or not one of ours.
+    """
+    net, card = load_generator(path / "generator.safetensors" if path.is_dir() else path, torch.device("cpu"))
+    save_generator(out, net.half(), card)
+    return len(net.state_dict())
 
 
 def convert_weights(path: Path, out: Path) -> int:

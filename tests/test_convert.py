@@ -10,7 +10,9 @@ import torch
 from torch import nn
 
 from models.encoder_decoder import EncoderDecoder
-from pipelines.checkpoint import load_generator
+from models.refiner import Refiner
+from pipelines.batches import Normalization
+from pipelines.checkpoint import GeneratorCard, load_generator, save_generator
 from tests.conftest import Run
 
 
@@ -82,3 +84,19 @@ def test_other_files_are_refused(ancestor: nn.Module, tmp_path: Path, run: Run) 
         result = run("convert", tmp_path / f"{name}.pt", tmp_path / "out.safetensors")
         assert result.exit_code == 2, name
         assert says in result.stderr.replace("\n", " ")
+
+
+def test_a_runs_weights_are_halved(tmp_path: Path, run: Run) -> None:
+    card = GeneratorCard(
+        architecture="refiner", image_size=128, template="chin", normalization=Normalization(), recipe="refiner", step=3
+    )
+    net = Refiner()
+    (tmp_path / "run").mkdir()
+    save_generator(tmp_path / "run" / "generator.safetensors", net, card)
+    assert run("convert", tmp_path / "run", tmp_path / "half.safetensors").exit_code == 0
+    again, same = load_generator(tmp_path / "half.safetensors", torch.device("cpu"))
+    assert same == card
+    for name, value in net.state_dict().items():
+        torch.testing.assert_close(again.state_dict()[name], value, rtol=1e-3, atol=1e-6)
+    whole = (tmp_path / "run" / "generator.safetensors").stat().st_size
+    assert (tmp_path / "half.safetensors").stat().st_size < 0.52 * whole

@@ -10,15 +10,18 @@ from pipelines.screen import Screen
 
 
 def convert(
-    weights: Annotated[Path, typer.Argument(metavar="FILE", help="The ancestor's generator, a whole pickled module.")],
+    weights: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A run of ours, or the ancestor's generator, a whole pickled module.")
+    ],
     out: Annotated[Path, typer.Argument(metavar="OUT.safetensors", help="For `frontalize batch --model`.")],
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Published weights of `scaleway/frontalization` into a file of ours; nothing in them is run."""
-    from pipelines.convert_weights import convert_weights
+    """A run's weights in half precision; or those of `scaleway/frontalization`, of which nothing is run."""
+    from pipelines.convert_weights import convert_weights, halve_weights
 
     screen = Screen(json, quiet)
-    count = convert_weights(weights, out)
+    ours = weights.is_dir() or weights.suffix == ".safetensors"
+    count = (halve_weights if ours else convert_weights)(weights, out)
     screen.say(f"{out}: {count} tensors")
     screen.result({"out": str(out), "tensors": count})
