@@ -22,7 +22,7 @@ from pipelines.bulk import Work, run_bulk
 from pipelines.configs import BulkConfig
 from pipelines.plan import Job, Plan
 from pipelines.workers import Crash, Stop, run_in_workers
-from toolkit.align import AlignConfig, align_photo, magnification
+from toolkit.align import AlignConfig, AlignedCrop, align_photo, magnification
 from toolkit.cascade import FindConfig, open_landmarker
 from toolkit.errors import PhotoError, PhotoFailed, PhotoRejected
 from toolkit.geometry import Template
@@ -158,11 +158,19 @@ def open_view_cutter(size: int) -> Cutter:
 
     def cutter(photo: Photo) -> tuple[list[NDArray[np.uint8]], Faces]:
         [crop] = align_photo(photo, landmarker, config)
-        pixels, scale = photo.pixels(magnification(crop.matrix))
-        view, _ = frontal_view(pixels, steady(pixels, resized(crop.face, scale)), size)
-        return [view], [crop.ledger_row()]
+        return [turned_to_front(photo, crop, steady, size)], [crop.ledger_row()]
 
     return cutter
+
+
+def turned_to_front(photo: Photo, crop: AlignedCrop, steady: SteadyMesh, size: int) -> NDArray[np.uint8]:
+    """The frontal view, (size, size, 3), of a face that :func:`toolkit.align.align_photo` found in a photo.
+
+    Raises:
+        PhotoRejected: ``bad-mesh``, its points span no frame.
+    """
+    pixels, scale = photo.pixels(magnification(crop.matrix))
+    return frontal_view(pixels, steady(pixels, resized(crop.face, scale)), size)[0]
 
 
 def open_whole_cutter(size: int, template: Template) -> Cutter:

@@ -7,12 +7,9 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from pipelines.bulk import digest, run_bulk
-from pipelines.checkpoint import GeneratorCard, load_generator
 from pipelines.configs import BulkConfig, FrontalizeConfig
 from pipelines.crops import (
     CutPhoto,
@@ -24,46 +21,14 @@ from pipelines.crops import (
     write_output,
 )
 from pipelines.devices import choose_device
+from pipelines.generator import Generator, weights_path
 from pipelines.plan import Job, Plan
-from pipelines.runs import to_images
 from pipelines.workers import Crash, Stop, run_in_workers
-from toolkit.errors import CheckpointError, PhotoError
+from toolkit.errors import PhotoError
 from toolkit.images import encode_image
 from toolkit.ledger import Outcome
 
 Image = NDArray[np.uint8]
-NOT_YET = ("refiner",)
-
-
-class Generator:
-    """A trained generator, fed with crops of its own kind.
-
-    Every pass has the same shape, short ones filled up with zeros: on the CPU a face's
-    result then depends on that face alone, bit for bit, whatever else is in the batch, and
-    a resumed run equals an undisturbed one.
-
-    Args:
-        net: the network, in evaluation mode.
-        card: what it was trained on.
-        batch_size: faces per pass.
-        device: where it runs.
-    """
-
-    def __init__(self, net: nn.Module, card: GeneratorCard, batch_size: int, device: torch.device) -> None:
-        self._net, self._card, self._device = net, card, device
-        self._edge = (crop_side(card) - card.image_size) // 2
-        self._shape = (batch_size, card.image_size, card.image_size, 3)
-
-    @torch.inference_mode()
-    def __call__(self, crops: Sequence[Image]) -> list[Image]:
-        """Up to a batch of (S, S, 3) RGB crops -> as many frontal faces of the same size."""
-        batch = np.zeros(self._shape, np.uint8)
-        inner = slice(self._edge, self._edge + self._card.image_size)
-        batch[: len(crops)] = np.stack(crops)[:, inner, inner]
-        constants = self._card.normalization
-        numbers = torch.from_numpy(batch).to(self._device).permute(0, 3, 1, 2).float()
-        made = self._net(((numbers - constants.mean) / constants.scale).contiguous())
-        return to_images(made, constants)[: len(crops)]
 
 
 class Frontalizer:
@@ -79,11 +44,9 @@ class Frontalizer:
     def __init__(self, config: FrontalizeConfig) -> None:
         self._config = config
         self.device = choose_device(config.device)
-        path = _weights_path(config.model)
-        net, self.card = load_generator(path, self.device)
-        if self.card.architecture == "attributes":
-            raise CheckpointError(f"model {path}: draws faces from traits, not from photos; use `frontalize generate`")
-        self._generator = Generator(net, self.card, config.batch_size, self.device)
+        path = weights_path(config.model)
+        self._generator = Generator(path, config.batch_size, self.device)
+        self.card = self._generator.card
         shaping = (config.size, config.aligned, config.format, config.quality)
         self._settings = digest(self.card, _weights_digest(path), *shaping)
 
@@ -97,7 +60,7 @@ class Frontalizer:
             ConfigError: OUT cannot be used.
         """
         cutter = open_whole_cutter if self._config.aligned else open_crop_cutter
-        open_work = partial(open_cut, plan.source, partial(cutter, crop_side(self.card), self.card.template))
+        open_work = partial(open_cut, plan.source, partial(cutter, self._generator.side, self.card.template))
 
         def work(jobs: Sequence[Job]) -> Iterator[Outcome]:
             ahead = 2 * self._config.batch_size
@@ -136,20 +99,6 @@ class Frontalizer:
         except PhotoError as error:
             return photo.refusal(error, self._settings)
         return photo.outcome([output], self._settings)
-
-
-def crop_side(card: GeneratorCard) -> int:
-    """Side of the crops that a generator's middle part is taken from, px: recipes that train on random windows of
-    slightly larger crops are shown the middle one."""
-    return card.load_size or card.image_size
-
-
-def _weights_path(model: str) -> Path:
-    if model in NOT_YET:
-        raise CheckpointError(
-            f"model={model!r}: not built in yet; use geometric, or give the path of a run's generator.safetensors"
-        )
-    return Path(model)
 
 
 def _weights_digest(path: Path) -> str:
