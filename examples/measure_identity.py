@@ -23,11 +23,12 @@ from toolkit.landmarks import Face
 from toolkit.photos import read_photo
 from toolkit.recognizer import SIDE, Recognizer
 from toolkit.steady import SteadyMesh
+from toolkit.verification import FOLDS, area_under_curve, judged_right, mean_over_folds
 from toolkit.views import frontal_view
 
 Image = NDArray[np.uint8]
 Array = NDArray[np.float64]
-FOLDS, BINS = 10, (0, 55, 65, 75, 91)
+BINS = (0, 55, 65, 75, 91)  # degrees of yaw
 
 
 def raw(photo: Image, face: Face) -> Image:
@@ -38,25 +39,6 @@ def raw(photo: Image, face: Face) -> Image:
 def geometric(photo: Image, face: Face) -> Image:
     """The frontal view, as `batch --model geometric` makes it."""
     return frontal_view(photo, face, SIDE, "arcface")[0]
-
-
-def accuracy(cosines: Array, same: NDArray[np.bool_], folds: NDArray[np.intp]) -> float:
-    """Mean over the folds, each with the threshold that is best on the others."""
-    thresholds = np.linspace(-0.2, 0.9, 551)
-    hits = []
-    for fold in range(FOLDS):
-        known = folds != fold
-        rates = [((cosines[known] > threshold) == same[known]).mean() for threshold in thresholds]
-        best = thresholds[int(np.argmax(rates))]
-        hits.append(((cosines[~known] > best) == same[~known]).mean())
-    return float(np.mean(hits))
-
-
-def area_under_curve(cosines: Array, same: NDArray[np.bool_]) -> float:
-    """How often a pair of one person scores above a pair of two; ties count half."""
-    mine, others = np.sort(cosines[same]), np.sort(cosines[~same])
-    below = np.searchsorted(others, mine, "left") + np.searchsorted(others, mine, "right")
-    return float(below.mean() / 2 / len(others))
 
 
 def draw_pairs(people: list[dict[str, list[Path]]]) -> list[tuple[Path, Path, int, bool]]:
@@ -103,12 +85,13 @@ def main(profiles: Path, model: Path) -> None:
         for number, (front, side, _, _) in enumerate(pairs):
             if found[number]:
                 cosines[number] = vectors["raw"][front] @ seen[side]
+        accuracy = mean_over_folds(judged_right(cosines, same, folds), folds)
         by_yaw = [
             f"{low} to {high}: {cosines[same & found & (turned >= low) & (turned < high)].mean():.3f}"
             for low, high in itertools.pairwise(BINS)
         ]
         print(
-            f"{name:10} accuracy {accuracy(cosines, same, folds):.3f}, AUC {area_under_curve(cosines, same):.3f}, "
+            f"{name:10} accuracy {accuracy:.3f}, AUC {area_under_curve(cosines, same):.3f}, "
             f"genuine {cosines[same].mean():.3f} (found {cosines[same & found].mean():.3f}), "
             f"impostor {cosines[~same].mean():.3f}; genuine by yaw {', '.join(by_yaw)}"
         )

@@ -5,7 +5,19 @@ from typing import Annotated, Any
 
 import typer
 
-from pipelines.commands import align, batch, check_pairs, convert, demo, doctor, generate, import_sets, pairs, train
+from pipelines.commands import (
+    align,
+    batch,
+    check_pairs,
+    convert,
+    demo,
+    doctor,
+    evaluate,
+    generate,
+    import_sets,
+    pairs,
+    train,
+)
 from pipelines.screen import Screen
 from toolkit.errors import ConfigError
 
@@ -33,6 +45,7 @@ pair_verbs.command()(check_pairs.split)
 app.add_typer(pair_verbs, name="pairs")
 app.command()(train.train)
 app.command()(batch.batch)
+app.command()(evaluate.evaluate)
 app.command()(generate.generate)
 app.command()(convert.convert)
 app.command()(demo.demo)

@@ -22,7 +22,7 @@ from pipelines.bulk import Work, run_bulk
 from pipelines.configs import BulkConfig
 from pipelines.plan import Job, Plan
 from pipelines.workers import Crash, Stop, run_in_workers
-from toolkit.align import AlignConfig, align_photo, magnification
+from toolkit.align import AlignConfig, AlignedCrop, align_photo, magnification
 from toolkit.cascade import FindConfig, open_landmarker
 from toolkit.errors import PhotoError, PhotoFailed, PhotoRejected
 from toolkit.geometry import Template
@@ -163,11 +163,26 @@ def open_view_cutter(size: int, masked: bool = False) -> Cutter:
 
     def cutter(photo: Photo) -> tuple[list[NDArray[np.uint8]], Faces]:
         [crop] = align_photo(photo, landmarker, config)
-        pixels, scale = photo.pixels(magnification(crop.matrix))
-        view, visible = frontal_view(pixels, steady(pixels, resized(crop.face, scale)), size)
-        return [view, *([as_mask(visible)] if masked else [])], [crop.ledger_row()]
+        view, mask = turned_to_front(photo, crop, steady, size)
+        return [view, *([mask] if masked else [])], [crop.ledger_row()]
 
     return cutter
+
+
+def turned_to_front(
+    photo: Photo, crop: AlignedCrop, steady: SteadyMesh, size: int
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """The frontal view of a face that :func:`toolkit.align.align_photo` found in a photo.
+
+    Returns:
+        (size, size, 3) RGB, and (size, size) how well the photo showed each pixel, 0 to 255.
+
+    Raises:
+        PhotoRejected: ``bad-mesh``, its points span no frame.
+    """
+    pixels, scale = photo.pixels(magnification(crop.matrix))
+    view, visible = frontal_view(pixels, steady(pixels, resized(crop.face, scale)), size)
+    return view, as_mask(visible)
 
 
 def as_mask(visible: NDArray[np.float32]) -> NDArray[np.uint8]:

@@ -6,43 +6,31 @@ from typing import Any
 
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor, nn
-from torchmetrics.functional.image import structural_similarity_index_measure
+from torch import nn
 
-from pipelines.batches import Normalization, PairBatch
+from pipelines.batches import PairBatch
 from pipelines.recipes.recipe import Recipe
 from pipelines.runs import sample_grid, titled
+from pipelines.similarity import MEASURES, compare_images
 from toolkit.images import encode_image, write_whole
 
 PREFIX = "val_"
-_FLOOR = 1e-10  # of a mean squared difference: identical images have no finite PSNR
 
 
 @torch.inference_mode()
 def validate(recipe: Recipe, generator: nn.Module, batches: Iterator[PairBatch], fabric: Fabric) -> dict[str, float]:
-    """L1 and L2 in network numbers, PSNR (dB) and SSIM of images in [0, 1]; each the mean over all pairs of all ranks.
-
-    Source of SSIM: Wang et al., IEEE TIP 2004, as torchmetrics has it: Gaussian window of sigma 1.5 px.
-    """
+    """The four numbers of :func:`pipelines.similarity.compare_images`, each the mean over all pairs of all ranks."""
     generator.eval()
     sums = torch.zeros(5, dtype=torch.float64, device=fabric.device)
     for batch in batches:
         with fabric.autocast():
             made = recipe.show(generator, batch).float()
-        off = made - batch.target
-        one, other = (_shares(images, recipe.normalization) for images in (made, batch.target))
-        squared = (one - other).square().mean(dim=(1, 2, 3)).clamp_min(_FLOOR)
-        alike: Any = structural_similarity_index_measure(one, other, data_range=1.0, reduction="none")
-        each = (off.abs().mean(dim=(1, 2, 3)), off.square().mean(dim=(1, 2, 3)), -10 * squared.log10(), alike)
-        sums += torch.stack([*(values.sum() for values in each), torch.tensor(float(len(off)), device=off.device)])
+        each = compare_images(made, batch.target, recipe.normalization)
+        sums += torch.cat([each.sum(dim=1), each.new_tensor([each.shape[1]])])
     generator.train()
     reduced: Any = fabric.all_reduce(sums, reduce_op="sum")
     *totals, count = reduced.tolist()
-    return {PREFIX + name: total / count for name, total in zip(("l1", "l2", "psnr", "ssim"), totals, strict=True)}
-
-
-def _shares(images: Tensor, constants: Normalization) -> Tensor:
-    return ((images * constants.scale + constants.mean) / 255).clamp(0, 1)
+    return {PREFIX + name: total / count for name, total in zip(MEASURES, totals, strict=True)}
 
 
 def save_grids(run: Path, step: int, recipe: Recipe, generator: nn.Module, batch: PairBatch) -> None:

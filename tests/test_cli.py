@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.commands import align, batch, pairs, train
-from pipelines.configs import AlignPhotosConfig, FrontalizeConfig, PairsConfig, TrainConfig
+from pipelines.commands import align, batch, evaluate, pairs, train
+from pipelines.configs import AlignPhotosConfig, EvaluateConfig, FrontalizeConfig, PairsConfig, TrainConfig
 from tests.conftest import Run
 from toolkit.align import AlignConfig
 
@@ -20,6 +20,7 @@ from toolkit.align import AlignConfig
         (pairs.build, [PairsConfig]),
         (train.train, [TrainConfig]),
         (batch.batch, [FrontalizeConfig]),
+        (evaluate.evaluate, [EvaluateConfig]),
     ],
 )
 def test_defaults_live_in_the_configs_alone(command: object, configs: list[type]) -> None:
@@ -32,7 +33,7 @@ def test_defaults_live_in_the_configs_alone(command: object, configs: list[type]
 
 
 @pytest.mark.parametrize(
-    "words", [[], ["align"], ["pairs"], ["pairs", "build"], ["train"], ["batch"], ["doctor"], ["demo"]]
+    "words", [[], ["align"], ["pairs"], ["pairs", "build"], ["train"], ["batch"], ["evaluate"], ["doctor"], ["demo"]]
 )
 def test_every_verb_explains_itself(words: list[str], run: Run) -> None:
     result = run(*words, "--help")

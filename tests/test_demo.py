@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from pipelines.demo import PHOTOS, draw_photos
-from pipelines.report import TILE, Strip, contact_sheet, write_page
+from pipelines.pages import TILE
+from pipelines.report import Strip, contact_sheet, write_page
 from tests.conftest import Run, tree
 from toolkit.ledger import read_ledger
 from toolkit.photos import read_photo

@@ -11,8 +11,8 @@ import torch
 
 from models.encoder_decoder import EncoderDecoder
 from pipelines.batches import Normalization
-from pipelines.checkpoint import GeneratorCard, load_generator, save_generator
-from pipelines.frontalize import Generator
+from pipelines.checkpoint import GeneratorCard, save_generator
+from pipelines.generator import Generator
 from tests.conftest import Run, tree
 from toolkit.images import encode_image
 from toolkit.ledger import read_ledger
@@ -86,14 +86,13 @@ def test_aligned_crops_go_straight_in(photos: Path, weights: Path, run: Run, tmp
 
 def test_a_face_does_not_depend_on_its_neighbours(weights: Path) -> None:
     """Bit for bit: what makes a resumed run equal to an undisturbed one."""
-    net, card = load_generator(weights, CPU)
-    generator = Generator(net, card, 8, CPU)
+    generator = Generator(weights, 8, CPU)
     crops = list(np.random.default_rng(0).integers(0, 255, (8, 128, 128, 3), np.uint8))
-    together = generator(crops)
+    together = generator([[crop] for crop in crops])
     assert len({face.tobytes() for face in together}) == 8
     for place in (0, 3, 7):
-        np.testing.assert_array_equal(generator([crops[place]])[0], together[place])
-        np.testing.assert_array_equal(generator(crops[place:])[0], together[place])
+        np.testing.assert_array_equal(generator([[crops[place]]])[0], together[place])
+        np.testing.assert_array_equal(generator([[crop] for crop in crops[place:]])[0], together[place])
 
 
 def test_kill_nine_and_run_again_equals_one_run(photos: Path, weights: Path, tmp_path: Path) -> None:
@@ -122,7 +121,6 @@ def test_kill_nine_and_run_again_equals_one_run(photos: Path, weights: Path, tmp
     ("words", "says"),
     [
         (["--model", "none.safetensors"], "no such file; train one"),
-        (["--model", "refiner"], "not built in yet"),
         (["--model", "{weights}", "--batch-size", "0"], "batch_size=0: must be 1 or more"),
         (["--model", "{weights}", "--device", "cuda:9"], "sees"),
     ],

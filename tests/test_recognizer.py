@@ -8,7 +8,7 @@ from toolkit.align import AlignConfig, align_photo
 from toolkit.errors import ConfigError
 from toolkit.landmarks import Landmarker
 from toolkit.photos import read_photo
-from toolkit.recognizer import Recognizer
+from toolkit.recognizer import GREY, SIDE, Recognizer, as_recognizers_see
 
 
 def test_one_person_looks_more_alike_than_two(shared: Path, landmarker: Landmarker) -> None:
@@ -33,13 +33,20 @@ def test_files_that_are_no_recogniser_are_set_up_errors(tmp_path: Path, shared: 
             Recognizer(path)
 
 
-def test_the_protocol_counts_what_it_says() -> None:
-    from examples.measure_identity import accuracy, area_under_curve
-
-    same: NDArray[np.bool_] = np.repeat([True, False], 100)
-    folds = np.tile(np.arange(10), 20)
-    apart = np.where(same, 0.6, 0.1)
-    assert accuracy(apart, same, folds) == area_under_curve(apart, same) == 1
-    assert area_under_curve(np.zeros(200), same) == 0.5
-    mixed = np.random.default_rng(0).normal(apart, 0.3)
-    assert 0.7 < accuracy(mixed, same, folds) < area_under_curve(mixed, same) < 1
+@pytest.mark.parametrize("size", [64, 112, 256])
+def test_a_chin_crop_comes_into_the_recognisers_frame(
+    size: int, portrait: NDArray[np.uint8], landmarker: Landmarker
+) -> None:
+    """The face lands where the five-point alignment of the whole photo puts it; beyond the crop all is grey."""
+    [crop] = align_photo(portrait, landmarker, AlignConfig(size=size))
+    [aligned] = align_photo(portrait, landmarker, AlignConfig(size=SIDE, template="arcface"))
+    seen = as_recognizers_see(crop.image)
+    assert seen.shape == (SIDE, SIDE, 3)
+    assert (seen[:34] == GREY).all() and (seen[:, :10] == GREY).all() and (seen[:, 102:] == GREY).all()
+    face = aligned.image[44:104, 26:86].astype(float)
+    off = {
+        (down, across): np.abs(seen[44 + down : 104 + down, 26 + across : 86 + across] - face).mean()
+        for down in range(-4, 5)
+        for across in range(-4, 5)
+    }
+    assert max(map(abs, min(off, key=lambda shift: off[shift]))) <= 1  # pixels: hers is not the mean face

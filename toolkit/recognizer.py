@@ -7,13 +7,41 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from toolkit.align import cut
 from toolkit.errors import ConfigError
+from toolkit.geometry import crop_matrix, invert
+from toolkit.looks import compose
+from toolkit.shape import known_shapes
 
 SIDE = 112  # pixels: of the ArcFace crop
 WIDTHS = (
     96,
     112,
 )  # pixels, of the networks known: the middle columns, or the whole crop. A wider one fits no narrow input
+
+GREY = 127  # what the network takes for next to nothing
+
+
+def as_recognizers_see(crop: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Bring a chin crop into the recogniser's frame, every crop by the same matrix.
+
+    That frame shows more forehead and cheeks than the chin crop has: what is missing is grey. The matrix
+    carries the mean face of the one onto the mean face of the other, so photos, frontal views and whatever a
+    network makes are shown alike, nothing found in the picture decides, and cosines between them compare.
+
+    Args:
+        crop: (S, S, 3) RGB uint8, template ``chin``.
+
+    Returns:
+        (112, 112, 3) RGB uint8.
+    """
+    size = len(crop)
+    mean, _ = known_shapes()
+    matrix = compose(crop_matrix(mean, SIDE, "arcface"), invert(crop_matrix(mean, size, "chin")))
+    border = size // 2  # the frame reaches 0.43 of the side beyond the crop
+    room = cv2.copyMakeBorder(crop, border, border, border, border, cv2.BORDER_CONSTANT, value=(GREY, GREY, GREY))
+    matrix[:, 2] -= matrix[:, :2] @ [border, border]
+    return cut(np.asarray(room, np.uint8), matrix, SIDE)
 
 
 class Recognizer:

@@ -1,0 +1,76 @@
+"""A trained generator in use: what names one, and how it is fed. The one place that knows the names of models."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+import models
+from pipelines.checkpoint import load_generator
+from pipelines.runs import to_images
+from toolkit.errors import CheckpointError
+
+Image = NDArray[np.uint8]
+BUILT_IN = {"refiner": Path(models.__file__).parent / "weights" / "refiner.safetensors"}
+
+
+class Generator:
+    """A trained generator, fed with crops of its own kind.
+
+    Every pass has the same shape, short ones filled up with zeros: on the CPU a face's
+    result then depends on that face alone, bit for bit, whatever else is in the batch, and
+    a resumed run equals an undisturbed one.
+
+    Args:
+        path: its ``generator.safetensors``.
+        batch_size: faces per pass.
+        device: where it runs.
+
+    Attributes:
+        card: what it was trained on.
+        side: of the crops that it is given, px. Recipes that train on random windows of
+            slightly larger crops are shown the middle one. The refiner takes views of any side.
+        refines: it mends frontal views; the others are shown crops.
+
+    Raises:
+        CheckpointError: no such file, not one of ours, or one that is not shown photos.
+    """
+
+    def __init__(self, path: Path, batch_size: int, device: torch.device) -> None:
+        self._net, self.card = load_generator(path, device)
+        if self.card.architecture == "attributes":
+            raise CheckpointError(f"model {path}: draws faces from traits, not from photos; use `frontalize generate`")
+        self.side = self.card.load_size or self.card.image_size
+        self._edge = (self.side - self.card.image_size) // 2
+        self.refines = self.card.architecture == "refiner"
+        self._batch_size, self._device = batch_size, device
+
+    @torch.inference_mode()
+    def __call__(self, photos: Sequence[Sequence[Image]]) -> list[Image]:
+        """Up to a batch of photos -> as many frontal faces, (S, S, 3) RGB, of the card's size.
+
+        Args:
+            photos: of each its crop, (S, S, 3) RGB, S the side; for the refiner its frontal view, and (S, S) how well
+                the photo showed each pixel of that. The faces are then as large as the views.
+        """
+        constants = self.card.normalization
+        inputs = [(self._stacked([crops[0] for crops in photos]) - constants.mean) / constants.scale]
+        if self.refines:
+            inputs.append(self._stacked([crops[1][..., None] for crops in photos]) / 255)
+        return to_images(self._net(*(part.contiguous() for part in inputs)), constants)[: len(photos)]
+
+    def _stacked(self, images: Sequence[Image]) -> Tensor:
+        """(B, C, S, S): the middle of each, then zeros."""
+        inner = slice(self._edge, len(images[0]) - self._edge)
+        windows = np.stack(images)[:, inner, inner]
+        batch = np.zeros((self._batch_size, *windows.shape[1:]), np.uint8)
+        batch[: len(images)] = windows
+        return torch.from_numpy(batch).to(self._device).permute(0, 3, 1, 2).float()
+
+
+def weights_path(model: str) -> Path:
+    """Where the weights of a model lie, as ``--model`` names it."""
+    return BUILT_IN.get(model, Path(model))
