@@ -1,20 +1,25 @@
 """How much of a person a frontal view keeps: verification of profile photos against frontal ones.
 
-    python examples/measure_identity.py PROFILES RECOGNIZER.onnx
+    python examples/measure_identity.py PROFILES RECOGNIZER.onnx [refiner | WEIGHTS.safetensors]
 
 PROFILES holds `<person>/frontal/*.jpg` and `<person>/profile/*.jpg`, as the CFP set does. All pairs
 of one person's frontal and profile photos, and as many of two persons', drawn with a fixed seed; ten
 folds by person, the threshold chosen on nine and applied to the tenth. A face that is not found
-scores cosine 0: it counts. Both candidates are shown to the recogniser in its own frame.
+scores cosine 0: it counts. All candidates are shown to the recogniser in its own frame; a refined face is a tighter
+crop, so the geometric view stays around it.
 """
 
 import itertools
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from pipelines.crops import as_mask
+from pipelines.generator import Generator, weights_path
 from toolkit.align import cut
 from toolkit.cascade import open_landmarker
 from toolkit.errors import PhotoRejected
@@ -22,6 +27,7 @@ from toolkit.geometry import crop_matrix, head_pose
 from toolkit.landmarks import Face
 from toolkit.photos import read_photo
 from toolkit.recognizer import SIDE, Recognizer
+from toolkit.shape import fit_shape
 from toolkit.steady import SteadyMesh
 from toolkit.verification import FOLDS, area_under_curve, judged_right, mean_over_folds
 from toolkit.views import frontal_view
@@ -41,6 +47,22 @@ def geometric(photo: Image, face: Face) -> Image:
     return frontal_view(photo, face, SIDE, "arcface")[0]
 
 
+def refined(photo: Image, face: Face, refiner: Generator) -> Image:
+    """The frontal view, refined as `batch` does it, within the geometric one."""
+    view, visible = frontal_view(photo, face, refiner.card.image_size)
+    [made] = refiner([[view, as_mask(visible)]])
+    shape = fit_shape(face.landmarks).shape
+    from_chin, to_frame = (
+        np.vstack([crop_matrix(shape, size, template), [0, 0, 1]])
+        for size, template in ((len(made), "chin"), (SIDE, "arcface"))
+    )
+    place = (to_frame @ np.linalg.inv(from_chin))[:2]
+    inside = np.pad(np.ones((len(made) - 2,) * 2, np.float32), 1)
+    within, share = (cv2.warpAffine(part, place, (SIDE, SIDE), flags=cv2.INTER_LINEAR) for part in (made, inside))
+    around = geometric(photo, face)
+    return np.asarray(within * share[..., None] + around * (1 - share[..., None]), np.uint8)
+
+
 def draw_pairs(people: list[dict[str, list[Path]]]) -> list[tuple[Path, Path, int, bool]]:
     """(frontal, profile, fold, same): all pairs of one person, as many of two."""
     random, pairs = np.random.default_rng(0), []
@@ -54,8 +76,9 @@ def draw_pairs(people: list[dict[str, list[Path]]]) -> list[tuple[Path, Path, in
     return pairs
 
 
-def main(profiles: Path, model: Path) -> None:
+def main(profiles: Path, model: Path, weights: str | None) -> None:
     """Find, embed, compare, tell."""
+    refiner = Generator(weights_path(weights), 1, torch.device("cpu")) if weights else None
     recognizer, landmarker, steady = Recognizer(model), open_landmarker(), SteadyMesh()
     people = [
         {kind: sorted((folder / kind).glob("*.jpg")) for kind in ("frontal", "profile")}
@@ -73,7 +96,10 @@ def main(profiles: Path, model: Path) -> None:
         yaws[path] = abs(head_pose(face.landmarks).yaw)
         try:
             vectors["raw"][path] = recognizer.embed([raw(photo, face)])[0]
-            vectors["geometric"][path] = recognizer.embed([geometric(photo, steady(photo, face))])[0]
+            calm = steady(photo, face)
+            vectors["geometric"][path] = recognizer.embed([geometric(photo, calm)])[0]
+            if refiner is not None:
+                vectors.setdefault("refined", {})[path] = recognizer.embed([refined(photo, calm, refiner)])[0]
         except PhotoRejected as error:
             print(f"{path}: {error.reason}")
     pairs = draw_pairs(people)
@@ -98,4 +124,4 @@ def main(profiles: Path, model: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3] if len(sys.argv) > 3 else None)
