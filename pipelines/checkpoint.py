@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as to_safetensors
 from torch import nn
 
 from models.registry import GENERATORS
@@ -39,7 +39,8 @@ class GeneratorCard:
 def save_generator(path: Path, generator: nn.Module, card: GeneratorCard) -> None:
     """Write weights and card as safetensors, whole or not at all."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in generator.state_dict().items()}
-    write_whole(path, lambda partial: save_file(tensors, partial, metadata={"card": json.dumps(asdict(card))}))
+    # As bytes: the file that safetensors writes itself can be read by its owner alone.
+    write_whole(path, to_safetensors(tensors, metadata={"card": json.dumps(asdict(card))}))
 
 
 def load_generator(path: Path, device: torch.device) -> tuple[nn.Module, GeneratorCard]:

@@ -191,7 +191,7 @@ class FrontalizeConfig:
 class EvaluateConfig:
     """``frontalize evaluate``."""
 
-    models: tuple[str, ...] = ("raw", "geometric")  # raw: the input as it is; or as `batch` names them
+    models: tuple[str, ...] = ("raw", "geometric", "refiner")  # raw: the input as it is; or as `batch` names them
     recognizer: Path | None = None  # an ONNX face recogniser: how much of the person is left, too
     size: int | None = None  # side at which images are compared, pixels; None: the first target's
     batch_size: int = 32  # faces per pass of a network; memory, not results, depends on it

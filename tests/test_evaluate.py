@@ -277,7 +277,9 @@ def test_turned_portraits_are_judged_as_a_user_would(turned: Path, run: Run, tmp
     result = run("evaluate", turned, page, "--json", "--workers", 1)
     assert result.exit_code == 1
     document = json.loads(result.stdout)
-    raw, geometric = document["models"]
+    raw, geometric, refined = document["models"]
+    assert refined["missing"] == 1
+    assert refined["ssim"] != geometric["ssim"]
     assert [row["input"] for row in document["failed"]] == ["bea/cut.png"]
     assert "bea/cut.png" in result.stderr
     assert document["yaw"] == {"labelled": 0, "measured": 4, "unknown": 1}

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from models.refiner import KEPT, PatchDiscriminator, Refiner
 from pipelines.batches import Needs, Normalization
 from pipelines.checkpoint import GeneratorCard, save_generator
+from pipelines.generator import weights_path
 from tests.conftest import Run
 from toolkit.photos import read_photo
 from toolkit.subjects import mask_of, read_pairs
@@ -108,6 +109,21 @@ def test_the_judge_looks_at_two_scales() -> None:
     logits, features = PatchDiscriminator()(torch.zeros(2, 3, 128, 128))
     assert [patch.shape for patch in logits] == [(2, 1, 16, 16), (2, 1, 8, 8)]
     assert len(features) == 6
+
+
+def test_batch_refines_by_default_with_weights_that_come_along(tmp_path: Path, photos: Path, run: Run) -> None:
+    weights = weights_path("refiner")
+    assert weights.stat().st_size < 16e6
+    words = ["batch", photos / "ann", tmp_path / "refined", "--format", "png", "--json"]
+    assert json.loads(run(*words).stdout)["written"] == 3
+    assert run("batch", photos / "ann", tmp_path / "plain", "--model", "geometric", "--size", 128).exit_code == 0
+    for number in range(3):
+        face = read_photo(tmp_path / "refined" / f"{number}.png").astype(int)
+        assert face.shape == (128, 128, 3)
+        changed = np.abs(face - read_photo(tmp_path / "plain" / f"{number}.jpg")).mean()
+        assert 1 < changed < 20  # mended, and still the same face
+    again = json.loads(run(*words).stdout)
+    assert again["skipped"] == 3
 
 
 def test_masks_are_mirrored_with_their_views_and_never_recoloured() -> None:

@@ -30,7 +30,7 @@ DEFAULT = FrontalizeConfig(model="refiner")
 def batch(
     source: Source,
     out: Out,
-    model: Annotated[str, typer.Option(help="geometric, or a run's generator.safetensors.")] = DEFAULT.model,
+    model: Annotated[str, typer.Option(help="refiner, geometric, or a run's generator.safetensors.")] = DEFAULT.model,
     size: Annotated[int | None, typer.Option(help="Side of the outputs, pixels; by default the model's.")] = None,
     aligned: Annotated[bool, typer.Option("--aligned", help="The photos are crops of `frontalize align`.")] = False,
     batch_size: Annotated[int, typer.Option(help="Faces per pass of the network.")] = DEFAULT.batch_size,

@@ -25,7 +25,7 @@ def evaluate(
     out: Annotated[Path, typer.Argument(metavar="OUT.html", help="The page.")] = Path("evaluation.html"),
     model: Annotated[
         list[str] | None,
-        typer.Option(help="raw, geometric, or a run's generator.safetensors; repeatable. By default the first two."),
+        typer.Option(help="raw, geometric, refiner (these by default), or a run's generator.safetensors; repeatable."),
     ] = None,
     recognizer: Annotated[
         Path | None, typer.Option(help="An ONNX face recogniser: how much of the person is left.")
