@@ -67,7 +67,9 @@ def _entry(name: str) -> Entry:
         return RECIPES[name]
     path = Path(name)
     if path.suffix != ".py" or not path.is_file():
-        raise ConfigError(f"recipe={name!r}: choose one of {', '.join(RECIPES)}, or give the path of a .py file")
+        raise ConfigError(
+            f"recipe={name!r}: no such recipe; choose one of {', '.join(RECIPES)}, or the path of a .py file"
+        )
     return _from_file(path.resolve())
 
 
