@@ -5,7 +5,19 @@ from typing import Annotated, Any
 
 import typer
 
-from pipelines.commands import align, batch, check_pairs, convert, demo, doctor, generate, import_sets, pairs, train
+from pipelines.commands import (
+    align,
+    batch,
+    check_pairs,
+    convert,
+    demo,
+    doctor,
+    export,
+    generate,
+    import_sets,
+    pairs,
+    train,
+)
 from pipelines.screen import Screen
 from toolkit.errors import ConfigError
 
@@ -35,6 +47,7 @@ app.command()(train.train)
 app.command()(batch.batch)
 app.command()(generate.generate)
 app.command()(convert.convert)
+app.command()(export.export)
 app.command()(demo.demo)
 
 

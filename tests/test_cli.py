@@ -32,7 +32,7 @@ def test_defaults_live_in_the_configs_alone(command: object, configs: list[type]
 
 
 @pytest.mark.parametrize(
-    "words", [[], ["align"], ["pairs"], ["pairs", "build"], ["train"], ["batch"], ["doctor"], ["demo"]]
+    "words", [[], ["align"], ["pairs"], ["pairs", "build"], ["train"], ["batch"], ["doctor"], ["demo"], ["export"]]
 )
 def test_every_verb_explains_itself(words: list[str], run: Run) -> None:
     result = run(*words, "--help")
