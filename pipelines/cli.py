@@ -16,6 +16,7 @@ from pipelines.commands import (
     generate,
     import_sets,
     pairs,
+    report,
     train,
 )
 from pipelines.screen import Screen
@@ -45,6 +46,7 @@ pair_verbs.command()(check_pairs.split)
 app.add_typer(pair_verbs, name="pairs")
 app.command()(train.train)
 app.command()(batch.batch)
+app.command()(report.report)
 app.command()(generate.generate)
 app.command()(convert.convert)
 app.command()(export.export)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.commands import align, batch, pairs, train
-from pipelines.configs import AlignPhotosConfig, FrontalizeConfig, PairsConfig, TrainConfig
+from pipelines.commands import align, batch, pairs, report, train
+from pipelines.configs import AlignPhotosConfig, FrontalizeConfig, PairsConfig, ReportConfig, TrainConfig
 from tests.conftest import Run
 from toolkit.align import AlignConfig
 
@@ -20,6 +20,7 @@ from toolkit.align import AlignConfig
         (pairs.build, [PairsConfig]),
         (train.train, [TrainConfig]),
         (batch.batch, [FrontalizeConfig]),
+        (report.report, [ReportConfig]),
     ],
 )
 def test_defaults_live_in_the_configs_alone(command: object, configs: list[type]) -> None:
@@ -32,7 +33,8 @@ def test_defaults_live_in_the_configs_alone(command: object, configs: list[type]
 
 
 @pytest.mark.parametrize(
-    "words", [[], ["align"], ["pairs"], ["pairs", "build"], ["train"], ["batch"], ["doctor"], ["demo"], ["export"]]
+    "words",
+    [[], ["align"], ["pairs"], ["pairs", "build"], ["train"], ["batch"], ["doctor"], ["demo"], ["export"], ["report"]],
 )
 def test_every_verb_explains_itself(words: list[str], run: Run) -> None:
     result = run(*words, "--help")
