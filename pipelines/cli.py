@@ -8,6 +8,7 @@ import typer
 from pipelines.commands import (
     align,
     batch,
+    bench,
     check_pairs,
     convert,
     demo,
@@ -50,6 +51,7 @@ app.command()(report.report)
 app.command()(generate.generate)
 app.command()(convert.convert)
 app.command()(export.export)
+app.command()(bench.bench)
 app.command()(demo.demo)
 
 

@@ -154,6 +154,20 @@ class ReportConfig:
             raise ConfigError(f"most={self.most}: must be 1 or more; try 10000")
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BenchConfig:
+    """``frontalize bench``."""
+
+    photos: int = 32  # so many of SRC, evenly spaced
+    rounds: int = 5  # measured, after one that warms up
+    device: str = "auto"  # of the networks: auto, cpu, cuda or cuda:i
+
+    def __post_init__(self) -> None:
+        for name in ("photos", "rounds"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name}={getattr(self, name)}: must be 1 or more; leave it out for the default")
+
+
 def parse_angles(text: str) -> tuple[float, ...]:
     """Degrees as the command line has them: ``-75:75:15`` (first, last, step), or ``-30,0,30``.
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.commands import align, batch, pairs, report, train
-from pipelines.configs import AlignPhotosConfig, FrontalizeConfig, PairsConfig, ReportConfig, TrainConfig
+from pipelines.commands import align, batch, bench, pairs, report, train
+from pipelines.configs import AlignPhotosConfig, BenchConfig, FrontalizeConfig, PairsConfig, ReportConfig, TrainConfig
 from tests.conftest import Run
 from toolkit.align import AlignConfig
 
@@ -21,6 +21,7 @@ from toolkit.align import AlignConfig
         (train.train, [TrainConfig]),
         (batch.batch, [FrontalizeConfig]),
         (report.report, [ReportConfig]),
+        (bench.bench, [BenchConfig]),
     ],
 )
 def test_defaults_live_in_the_configs_alone(command: object, configs: list[type]) -> None:
@@ -34,7 +35,19 @@ def test_defaults_live_in_the_configs_alone(command: object, configs: list[type]
 
 @pytest.mark.parametrize(
     "words",
-    [[], ["align"], ["pairs"], ["pairs", "build"], ["train"], ["batch"], ["doctor"], ["demo"], ["export"], ["report"]],
+    [
+        [],
+        ["align"],
+        ["pairs"],
+        ["pairs", "build"],
+        ["train"],
+        ["batch"],
+        ["doctor"],
+        ["demo"],
+        ["export"],
+        ["report"],
+        ["bench"],
+    ],
 )
 def test_every_verb_explains_itself(words: list[str], run: Run) -> None:
     result = run(*words, "--help")
