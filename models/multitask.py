@@ -46,7 +46,7 @@ class MultitaskGenerator(nn.Module):
         Returns:
             (B, 3, 96, 96) in (-1, 1).
         """
-        count = len(image)
+        count = image.shape[0]  # len() would fix the batch of a traced graph
         pose = torch.full((count,), self.poses // 2, device=image.device) if pose is None else pose
         light = torch.full((count,), min(STANDARD, self.lights - 1), device=image.device) if light is None else light
         noise = image.new_zeros(count, NOISE) if noise is None else noise

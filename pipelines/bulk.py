@@ -30,7 +30,7 @@ def run_bulk(plan: Plan, work: Work, settings: str, overwrite: bool) -> Iterator
     Raises:
         ConfigError: OUT cannot be written, or another run is writing there.
     """
-    with Ledger(plan.out) as ledger:
+    with Ledger(plan.out, plan.source) as ledger:
         todo: list[Job] = []
         for job in plan.jobs:
             last = None if overwrite else ledger.last(job.input)

@@ -61,6 +61,11 @@ def load_generator(path: Path, device: torch.device) -> tuple[nn.Module, Generat
     return generator.to(device).eval(), card
 
 
+def weights_of(run: Path) -> Path:
+    """The generator's file of a run; a path that is no folder is taken for such a file."""
+    return run / "generator.safetensors" if run.is_dir() else run
+
+
 def load_weights(path: Path, generator: nn.Module) -> None:
     """Take over the weights of another run's generator, whose architecture must be the same.
 
@@ -71,7 +76,7 @@ def load_weights(path: Path, generator: nn.Module) -> None:
     Raises:
         CheckpointError: missing, not one of ours, or of another architecture.
     """
-    file = path / "generator.safetensors" if path.is_dir() else path
+    file = weights_of(path)
     other, card = load_generator(file, torch.device("cpu"))
     try:
         generator.load_state_dict(other.state_dict())

@@ -8,14 +8,17 @@ import typer
 from pipelines.commands import (
     align,
     batch,
+    bench,
     check_pairs,
     convert,
     demo,
     doctor,
     evaluate,
+    export,
     generate,
     import_sets,
     pairs,
+    report,
     train,
 )
 from pipelines.screen import Screen
@@ -46,8 +49,11 @@ app.add_typer(pair_verbs, name="pairs")
 app.command()(train.train)
 app.command()(batch.batch)
 app.command()(evaluate.evaluate)
+app.command()(report.report)
 app.command()(generate.generate)
 app.command()(convert.convert)
+app.command()(export.export)
+app.command()(bench.bench)
 app.command()(demo.demo)
 
 

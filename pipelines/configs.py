@@ -145,6 +145,34 @@ class ImportConfig:
             raise ConfigError(f"size={self.size}: must be 16 to 4096 pixels; try 256")
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReportConfig:
+    """``frontalize report``."""
+
+    photos: Path | None = None  # where the inputs are; None: where the ledger says
+    most: int = 10_000  # inputs on the page; of more, a share of the rejected and of the others, evenly spaced
+
+    def __post_init__(self) -> None:
+        if self.photos is not None and not self.photos.is_dir():
+            raise ConfigError(f"photos {self.photos}: no such folder; give the SRC of the run")
+        if self.most < 1:
+            raise ConfigError(f"most={self.most}: must be 1 or more; try 10000")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BenchConfig:
+    """``frontalize bench``."""
+
+    photos: int = 32  # so many of SRC, evenly spaced
+    rounds: int = 5  # measured, after one that warms up
+    device: str = "auto"  # of the networks: auto, cpu, cuda or cuda:i
+
+    def __post_init__(self) -> None:
+        for name in ("photos", "rounds"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name}={getattr(self, name)}: must be 1 or more; leave it out for the default")
+
+
 def parse_angles(text: str) -> tuple[float, ...]:
     """Degrees as the command line has them: ``-75:75:15`` (first, last, step), or ``-30,0,30``.
 

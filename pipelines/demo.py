@@ -18,12 +18,13 @@ PHOTOS = 32
 SIDEWAYS = 6  # the EXIF orientation of a phone held upright
 
 
-def draw_photos(folder: Path, seed: int = 0) -> None:
+def draw_photos(folder: Path, seed: int = 0, faceless: bool = True) -> None:
     """Write the photos: one as it is, the others with the head turned, lit and cropped at random; and one with no face.
 
     Args:
         folder: gets a subject's folder.
         seed: the same one gives the same files.
+        faceless: whether to write the one with no face.
 
     Raises:
         ConfigError: scikit-image is not installed.
@@ -41,7 +42,8 @@ def draw_photos(folder: Path, seed: int = 0) -> None:
         else:
             suffix = (".jpg", ".png", ".webp")[number % 3]
             write_whole(subject / f"photo-{number:02d}{suffix}", encode_image(photo, suffix, 90))
-    write_whole(subject / "coffee.jpg", encode_image(coffee, ".jpg"))
+    if faceless:
+        write_whole(subject / "coffee.jpg", encode_image(coffee, ".jpg"))
 
 
 def _portrait() -> NDArray[np.uint8]:

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from pipelines.checkpoint import load_generator
+from pipelines.checkpoint import load_generator, weights_of
 from pipelines.devices import choose_device
 from pipelines.runs import to_images
 from toolkit.errors import CheckpointError, ConfigError
@@ -32,7 +32,7 @@ def generate_faces(run: Path, out: Path, wanted: dict[str, int], count: int, see
         ConfigError: no such weights, other weights, or a trait that they do not know.
     """
     place = choose_device(device)
-    net, card = load_generator(run / "generator.safetensors" if run.is_dir() else run, place)
+    net, card = load_generator(weights_of(run), place)
     if card.architecture != "attributes":
         raise CheckpointError(f"model {run}: a {card.architecture}, which is shown photos; use `frontalize batch`")
     if unknown := sorted(set(wanted) - set(card.attributes)):

@@ -45,7 +45,6 @@ table {{ border-collapse: collapse }}
 th {{ text-align: left; padding: 0 1rem .5rem 0 }}
 td {{ padding: .25rem 1rem .25rem 0; vertical-align: middle }}
 img {{ display: block; border-radius: 4px }}
-.rejected, .failed {{ color: #a03030 }}
 .numbers td, .numbers th {{ text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap }}
 .numbers td:nth-child(-n+2), .numbers th:nth-child(-n+2) {{ text-align: left; white-space: normal }}
 .numbers .first td {{ border-top: 1px solid #ccc }}

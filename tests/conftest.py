@@ -42,7 +42,7 @@ def shared() -> Path:
     return SHARED
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def run() -> Run:
     """Call the command line as a user would, and see its exit code, stdout and stderr."""
 

@@ -7,8 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.commands import align, batch, evaluate, pairs, train
-from pipelines.configs import AlignPhotosConfig, EvaluateConfig, FrontalizeConfig, PairsConfig, TrainConfig
+from pipelines.commands import align, batch, bench, evaluate, pairs, report, train
+from pipelines.configs import (
+    AlignPhotosConfig,
+    BenchConfig,
+    EvaluateConfig,
+    FrontalizeConfig,
+    PairsConfig,
+    ReportConfig,
+    TrainConfig,
+)
 from tests.conftest import Run
 from toolkit.align import AlignConfig
 
@@ -21,6 +29,8 @@ from toolkit.align import AlignConfig
         (train.train, [TrainConfig]),
         (batch.batch, [FrontalizeConfig]),
         (evaluate.evaluate, [EvaluateConfig]),
+        (report.report, [ReportConfig]),
+        (bench.bench, [BenchConfig]),
     ],
 )
 def test_defaults_live_in_the_configs_alone(command: object, configs: list[type]) -> None:
@@ -33,7 +43,21 @@ def test_defaults_live_in_the_configs_alone(command: object, configs: list[type]
 
 
 @pytest.mark.parametrize(
-    "words", [[], ["align"], ["pairs"], ["pairs", "build"], ["train"], ["batch"], ["evaluate"], ["doctor"], ["demo"]]
+    "words",
+    [
+        [],
+        ["align"],
+        ["pairs"],
+        ["pairs", "build"],
+        ["train"],
+        ["batch"],
+        ["evaluate"],
+        ["doctor"],
+        ["demo"],
+        ["export"],
+        ["report"],
+        ["bench"],
+    ],
 )
 def test_every_verb_explains_itself(words: list[str], run: Run) -> None:
     result = run(*words, "--help")

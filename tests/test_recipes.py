@@ -45,7 +45,7 @@ def never() -> bool:
 
 
 @pytest.fixture(scope="module")
-def dataset(tmp_path_factory: pytest.TempPathFactory, portrait: NDArray[np.uint8], run_once: Run) -> Path:
+def dataset(tmp_path_factory: pytest.TempPathFactory, portrait: NDArray[np.uint8], run: Run) -> Path:
     """Three people in a few poses, lamps and traits, divided."""
     root = tmp_path_factory.mktemp("set")
     rows = []
@@ -60,17 +60,8 @@ def dataset(tmp_path_factory: pytest.TempPathFactory, portrait: NDArray[np.uint8
             lamp = {"light": 10 * number, "light_strength": 0.5} if yaw else {}
             rows.append(row | lamp | {"attr_Male": number % 2, "attr_Smiling": 1})
     write_labels(root, rows)
-    assert run_once("pairs", "split", root, "--val", "1").exit_code == 0
+    assert run("pairs", "split", root, "--val", "1").exit_code == 0
     return root
-
-
-@pytest.fixture(scope="module")
-def run_once() -> Run:
-    from typer.testing import CliRunner
-
-    from pipelines.cli import app
-
-    return lambda *words: CliRunner().invoke(app, [str(word) for word in words])
 
 
 def config(dataset: Path, recipe: str, **changes: object) -> TrainConfig:

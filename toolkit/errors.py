@@ -30,6 +30,10 @@ class TrainingDiverged(FrontalizeError):
     """A loss is no number any more: the run stops, its last checkpoint is good."""
 
 
+class ExportDiffers(FrontalizeError):
+    """An exported network does not give torch's numbers: no file is written."""
+
+
 class PhotoError(FrontalizeError):
     """One input cannot be used.
 

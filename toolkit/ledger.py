@@ -33,6 +33,7 @@ class Outcome:
     size: int = -1  # bytes of the input
     mtime_ns: int = -1  # its time of change: with the size, what a resume compares before it hashes
     settings: str = ""  # digest of the settings that shaped the outputs
+    source: str = ""  # where SRC is, seen from OUT: the ledger writes it
 
     @property
     def code(self) -> str:
@@ -58,13 +59,15 @@ class Ledger:
 
     Args:
         folder: the output folder; made if missing.
+        source: the folder that inputs are relative to; each line says where it is, for those who look at OUT alone.
 
     Raises:
         ConfigError: another run is writing to this folder, or it cannot be written.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, source: Path | None = None) -> None:
         self.path = folder / LEDGER_NAME
+        self._source = "" if source is None else os.path.relpath(source, folder)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
@@ -98,7 +101,8 @@ class Ledger:
 
     def append(self, outcome: Outcome) -> None:
         """Add one line; on return the system has it, so a killed process cannot lose it."""
-        row = {name: getattr(outcome, name) for name in _FIELDS}  # not asdict: it would copy every face
+        # not asdict: it would copy every face
+        row = {name: getattr(outcome, name) for name in _FIELDS} | {"source": self._source}
         os.write(self._file, json.dumps(row).encode() + b"\n")
 
 

@@ -10,11 +10,13 @@ import typer
 from pipelines.build_pairs import build_pairs
 from pipelines.bulk import digest
 from pipelines.commands.options import CORES, Quiet, Workers, align_into
+from pipelines.commands.report import draw_page
 from pipelines.commands.train import train_watched
-from pipelines.configs import BulkConfig, FrontalizeConfig, Loader, PairsConfig, TrainConfig
+from pipelines.configs import BulkConfig, FrontalizeConfig, Loader, PairsConfig, ReportConfig, TrainConfig
+from pipelines.contact_sheet import contact_sheet, read_strips
 from pipelines.demo import draw_photos
 from pipelines.plan import plan_photos
-from pipelines.report import contact_sheet, read_strips, write_page
+from pipelines.report import Report
 from pipelines.screen import INTERRUPTED, Interrupt, Screen, describe
 from toolkit.images import encode_image, write_whole
 
@@ -45,7 +47,7 @@ def demo(
         if stop.pressed:
             raise typer.Exit(INTERRUPTED)
         screen.say(f"frontalized: {_frontalize(screen, photos, frontal, run, bulk, stop)}")
-        sheet, page = _show(out, photos, crops, frontal)
+        sheet, page = _show(screen, out, photos, crops, frontal, bulk, stop)
     screen.say(f"look at      {sheet}\nand at       {page}\nin {time.monotonic() - started:.0f} s")
 
 
@@ -64,9 +66,11 @@ def _frontalize(screen: Screen, photos: Path, frontal: Path, run: Path, bulk: Bu
     return describe(screen.watch(frontalizer.run(plan, bulk, stop), "frontalizing", len(plan)))
 
 
-def _show(out: Path, photos: Path, crops: Path, frontal: Path) -> tuple[Path, Path]:
+def _show(
+    screen: Screen, out: Path, photos: Path, crops: Path, frontal: Path, bulk: BulkConfig, stop: Interrupt
+) -> tuple[Path, Path]:
     sheet, page = out / "contact-sheet.png", out / "report.html"
     strips = read_strips(photos, {"aligned": crops, "frontal": frontal}, SHOWN)
     write_whole(sheet, encode_image(contact_sheet(strips), ".png"))
-    write_page(page, photos, frontal)
+    draw_page(screen, Report(frontal, page, ReportConfig(photos=photos)), bulk.workers, stop)
     return sheet, page

@@ -1,0 +1,119 @@
+"""``frontalize bench``."""
+
+import tempfile
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from pipelines.commands.options import CORES, Device, Json, Quiet, Workers
+from pipelines.configs import BenchConfig, BulkConfig, FrontalizeConfig
+from pipelines.demo import draw_photos
+from pipelines.frontal_views import frontal_views
+from pipelines.plan import plan_photos
+from pipelines.screen import INTERRUPTED, Interrupt, Screen
+from toolkit.errors import ConfigError
+from toolkit.images import list_photos
+from toolkit.subjects import spread_over_subjects
+
+DEFAULT = BenchConfig()
+PER_WORKER = 144  # photos of the run from end to end
+COUNTS = (1_000, 1_000_000)
+
+
+def bench(
+    source: Annotated[Path | None, typer.Argument(metavar="[SRC]", help="Photos; else drawn from a portrait.")] = None,
+    photos: Annotated[int, typer.Option(help="How many of them, evenly spaced.")] = DEFAULT.photos,
+    rounds: Annotated[int, typer.Option(help="Rounds measured; the median counts.")] = DEFAULT.rounds,
+    device: Device = DEFAULT.device,
+    workers: Workers = CORES,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """How fast each stage runs on this machine, and what 1,000 and 1,000,000 photos would take."""
+    from pipelines.bench import Bench
+    from pipelines.timings import Timing, machine, steady_rates
+
+    screen, bulk = Screen(json, quiet), BulkConfig(workers=workers)
+    config = BenchConfig(photos=photos, rounds=rounds, device=device)
+    with Interrupt() as stop, tempfile.TemporaryDirectory() as folder:
+        sample = _sample(source, Path(folder) / "drawn", config.photos)
+        measured = Bench(sample, Path(folder) / "views", config, bulk.workers)
+        for _ in screen.track(measured.run(stop), "measuring", len(measured), lambda note: note):
+            pass
+        moments = [] if stop.pressed else _end_to_end(screen, measured.photos, Path(folder), bulk, stop)
+        if stop.pressed:
+            raise typer.Exit(INTERRUPTED)
+    place = f"{bulk.workers} processes"
+    whole = Timing("from end to end", "batch --model geometric", place, "photos", steady_rates(moments))
+    document = {
+        **machine(measured.device),
+        "workers": bulk.workers,
+        "source": str(source or "drawn from one portrait"),
+        **measured.sample(),
+        "rounds": config.rounds,
+        "stages": [timing.row(COUNTS) for timing in measured.timings.values()],
+        "end_to_end": whole.row(COUNTS) | measured.limit(whole),
+    }
+    _tell(screen, document)
+    screen.result(document)
+
+
+def _sample(source: Path | None, drawn: Path, count: int) -> list[Path]:
+    if source is None:
+        draw_photos(drawn, faceless=False)
+    elif not source.is_dir():
+        raise ConfigError(f"SRC {source}: no such folder; leave it out for drawn photos")
+    folder = source or drawn
+    found = list_photos(folder)[0]
+    if not found:
+        raise ConfigError(f"SRC {folder}: no photo in it; leave it out for drawn ones")
+    return [(folder / name).resolve() for name in spread_over_subjects(found, count)]
+
+
+def _end_to_end(screen: Screen, sample: list[Path], scratch: Path, bulk: BulkConfig, stop: Interrupt) -> list[float]:
+    """Do the sample as often as it takes; when each photo was done, seconds."""
+    source = scratch / "sample"
+    source.mkdir()
+    for number in range(PER_WORKER * bulk.workers):
+        file = sample[number % len(sample)]
+        (source / f"{number:06d}{file.suffix}").symlink_to(file)
+    plan = plan_photos(source, scratch / "frontal")
+    outcomes = frontal_views(plan, FrontalizeConfig(model="geometric"), bulk, stop)
+    return [time.perf_counter() for _ in screen.track(outcomes, "from end to end", len(plan), lambda _: "")]
+
+
+def _tell(screen: Screen, said: dict[str, Any]) -> None:
+    screen.say(f"{said['processor']}, {said['cores']} cores; networks on {said['device']}, torch {said['torch']}")
+    size = f"{said['width']} x {said['height']} px (medians)"
+    screen.say(
+        f"{said['photos']:,} photos, {said['with_face']:,} with a face, {size}: {said['source']}; "
+        f"medians of {said['rounds']} rounds, after one that warmed up"
+    )
+    table = Table("stage, alone", "with; on", "a second (slowest - fastest)", *(f"{count:,} take" for count in COUNTS))
+    for column in (table.columns[0], *table.columns[3:]):
+        column.no_wrap = True
+    for row in (*said["stages"], said["end_to_end"]):
+        rate = f"{_short(row['per_second'])} {row['unit']} ({_short(row['slowest'])} - {_short(row['fastest'])})"
+        times = (_duration(seconds) for seconds in row["seconds"].values())
+        table.add_row(row["stage"], f"{row['what']}; {row['place']}", rate, *times)
+    screen.table(table)
+    end = said["end_to_end"]
+    screen.say(
+        f"For stages timed on one core, the last columns are for {said['workers']} of them, at best. From end to end "
+        f"{end['share']:.0%} of a photo's time goes into {end['limited_by']}, and {end['of_stages']:.0%} of what the "
+        "stages alone allow is reached; the start of the workers is left out."
+    )
+
+
+def _short(number: float) -> str:
+    return f"{number:,.0f}" if number >= 10 else f"{number:.1f}"
+
+
+def _duration(seconds: float) -> str:
+    for unit, length, most in (("s", 1, 120), ("min", 60, 120), ("h", 3600, 72)):
+        if seconds < most * length:
+            return f"{_short(seconds / length)} {unit}"
+    return f"{_short(seconds / 86400)} days"

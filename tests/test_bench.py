@@ -1,0 +1,84 @@
+"""The machine's rates: that a watch counts what it should, and that every figure of the table comes from it."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from pipelines.commands.bench import _duration, _sample
+from pipelines.photo_laps import STAGES, Laps
+from pipelines.timings import Timing, steady_rates
+from tests.conftest import Run
+from toolkit.photos import read_photo
+
+
+def test_an_outer_stage_stands_still_while_an_inner_one_runs() -> None:
+    moments = iter([0.0, 1.0, 4.0, 4.5, 10.0, 12.0])
+    laps = Laps(lambda: next(moments))
+    with laps("warp"), laps("decode"):
+        pass
+    with pytest.raises(ValueError, match="damaged"), laps("decode"):
+        raise ValueError("damaged")
+    assert laps.seconds == {"warp": 1.5, "decode": 5.0}
+
+
+def test_start_and_end_of_a_run_do_not_count() -> None:
+    start = [9.0 * number for number in range(10)]
+    busy = [100 + number / 4 for number in range(41)]
+    end = [120 + 9.0 * number for number in range(9)]
+    assert steady_rates(start + busy + end) == pytest.approx([4, 4, 4])
+
+
+def test_the_estimate_is_the_median_times_the_cores() -> None:
+    row = Timing("decode", "", "1 core", "photos", [10, 50, 20], copies=4).row((1_000,))
+    assert (row["per_second"], row["slowest"], row["fastest"]) == (20, 10, 50)
+    assert row["seconds"] == {"1000": 12.5}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(0.04, "0.0 s"), (99, "99 s"), (150, "2.5 min"), (50_000, "14 h"), (1e6, "12 days")]
+)
+def test_durations_read_well(seconds: float, said: str) -> None:
+    assert _duration(seconds) == said
+
+
+def test_every_stage_is_measured_on_the_photos_given(photos: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Six faces, one photo without, one damaged."""
+    monkeypatch.setattr("pipelines.bench.SECONDS", 0.01)
+    monkeypatch.setattr("pipelines.commands.bench.PER_WORKER", 24)
+    result = run("bench", photos, "--rounds", 1, "--workers", 1, "--device", "cpu", "--json")
+    assert result.exit_code == 0, result.output
+    said = json.loads(result.stdout)
+    assert (said["photos"], said["with_face"], said["width"], said["workers"]) == (7, 6, 512 - 20, 1)
+    stages = {row["stage"]: row for row in said["stages"]}
+    assert list(stages) == [*STAGES, "loader", "train step", "generator"]
+    for row in (*stages.values(), said["end_to_end"]):
+        assert 0 < row["slowest"] <= row["per_second"] <= row["fastest"]
+        assert row["seconds"]["1000"] == pytest.approx(1_000 / row["per_second"])
+        assert row["seconds"]["1000000"] == pytest.approx(1_000 * row["seconds"]["1000"])
+    assert said["end_to_end"]["limited_by"] in STAGES
+    assert 1 / len(STAGES) <= said["end_to_end"]["share"] < 1
+    assert 0.1 < said["end_to_end"]["of_stages"] < 3  # the two are of one size: what is timed is what is run
+    assert "train step" in result.stderr
+
+
+def test_without_photos_a_portrait_is_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipelines.demo.PHOTOS", 3)
+    sample = _sample(None, tmp_path, 32)
+    assert len(sample) == 3
+    assert {read_photo(file).shape[2] for file in sample} == {3}
+    assert len(_sample(tmp_path, tmp_path, 2)) == 2
+
+
+def test_wrong_set_ups_are_refused(photos: Path, tmp_path: Path, run: Run) -> None:
+    (tmp_path / "faceless").mkdir()
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "faceless" / "coffee.png").symlink_to(photos / "coffee.png")
+    refusals = {"none": "no such folder", "empty": "no photo in it", "faceless": "has a face"}
+    for name, says in refusals.items():
+        result = run("bench", tmp_path / name)
+        assert result.exit_code == 2
+        assert says in result.stderr.replace("\n", " ")
+    assert run("bench", photos, "--rounds", 0).exit_code == 2
+    assert run("bench", photos, "--device", f"cuda:{torch.cuda.device_count()}").exit_code == 2

@@ -1,0 +1,130 @@
+"""Generators as ONNX: what other runtimes get is what torch gives, or there is no file."""
+
+import dataclasses
+import json
+import logging
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from models.multitask import NOISE, MultitaskGenerator
+from pipelines.batches import Normalization
+from pipelines.checkpoint import GeneratorCard, save_generator
+from tests.conftest import Run
+
+# The network with the most inputs stands for all: an export takes ten seconds, and checks itself.
+CARD = GeneratorCard(
+    architecture="multitask",
+    image_size=96,
+    load_size=100,
+    shape={"poses": 3, "lights": 2},
+    template="chin",
+    normalization=Normalization(128, 128),
+    recipe="multitask",
+    step=7,
+)
+
+
+def save(run: Path, seed: int) -> nn.Module:
+    """A run's weights, drawn; batch norms have met data once, or outputs would be the same whatever goes in."""
+    torch.manual_seed(seed)
+    net = MultitaskGenerator(**CARD.shape)
+    for layer in net.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.momentum = None  # plain averages
+    with torch.no_grad():
+        net(torch.rand(4, 3, 96, 96) * 2 - 1)
+    save_generator(run / "generator.safetensors", net, CARD)
+    return net.eval()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quiet_tracer() -> None:
+    """pytest catches all that is logged: torch's tracer would then describe its every step, five times as slow."""
+    logging.getLogger("torch.__trace").disabled = True
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory, run: Run) -> Path:
+    """A file, beside the run it is of; and what the command said."""
+    for name in ("onnx", "onnxruntime", "onnxscript"):
+        pytest.importorskip(name, reason="the extra onnx is not installed: pip install '.[onnx]'")
+    root = tmp_path_factory.mktemp("export")
+    save(root / "run", seed=0)
+    result = run("export", root / "run", root / "out" / "net.onnx", "--json")
+    assert result.exit_code == 0, result.output
+    (root / "said.json").write_text(result.stdout)
+    return root
+
+
+def test_the_file_gives_torchs_faces_for_any_batch_pose_and_light(exported: Path) -> None:
+    import onnxruntime
+
+    net = save(exported / "again", seed=0)
+    session = onnxruntime.InferenceSession(exported / "out" / "net.onnx")
+    about = {value.name: value.shape for value in session.get_inputs()}
+    assert about == {"image": ["batch", 3, 96, 96], "pose": ["batch"], "light": ["batch"]}
+    for count in (1, 3):
+        image = torch.rand(count, 3, 96, 96) * 2 - 1
+        pose, light = torch.arange(count) % 3, torch.arange(count) % 2
+        [face] = session.run(["face"], {"image": image.numpy(), "pose": pose.numpy(), "light": light.numpy()})
+        with torch.inference_mode():
+            wanted = net(image, pose, light, torch.zeros(count, NOISE))
+            assert (wanted - net(image)).abs().max() > 1e-3  # it does matter what is asked for
+        np.testing.assert_allclose(face, wanted, atol=1e-5)
+
+
+def test_crop_and_normalization_travel_in_the_file(exported: Path) -> None:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(exported / "out" / "net.onnx")
+    card = session.get_modelmeta().custom_metadata_map["card"]
+    assert json.loads(card) == dataclasses.asdict(CARD)
+
+
+def test_the_command_says_how_far_from_torch(exported: Path) -> None:
+    said = json.loads((exported / "said.json").read_text())
+    assert said["differences"].keys() == {"1", "2", "7"}
+    assert all(0 < difference <= said["bound"] for difference in said["differences"].values())
+    assert said["inputs"] == {
+        "image": "(batch, 3, 96, 96) float, RGB, (level - 128) / 128 of the crop 'chin', its middle 96 px of 100",
+        "pose": "(batch,) int64, the pose to draw, 0 to 2; 1 is frontal",
+        "light": "(batch,) int64, the light to draw, 0 to 1; 1 is the standard one",
+    }
+
+
+def test_nothing_of_this_machine_is_in_the_file(exported: Path) -> None:
+    data = (exported / "out" / "net.onnx").read_bytes()
+    assert str(Path(__file__).parents[1]).encode() not in data
+    assert b"site-packages" not in data
+
+
+def test_a_file_that_differs_from_torch_is_not_written(
+    exported: Path, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A graph of other weights stands for any fault of exporter or runtime."""
+    graph = (exported / "out" / "net.onnx").read_bytes()
+    monkeypatch.setattr("pipelines.export_onnx.OnnxExport._graph", lambda self: graph)
+    save(tmp_path, seed=1)
+    result = run("export", tmp_path / "generator.safetensors", tmp_path / "net.onnx")
+    assert result.exit_code == 1
+    assert "not written" in result.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["generator.safetensors"]
+
+
+def test_without_the_extra_the_way_out_is_said(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    result = run("export", tmp_path, tmp_path / "net.onnx")
+    assert result.exit_code == 2
+    assert "pip install 'frontalize[onnx]'" in result.stderr
+
+
+def test_wrong_set_ups_are_refused_before_work(exported: Path, tmp_path: Path, run: Run) -> None:
+    for name, says in {"net.pt": "ends in .onnx", "net.onnx": "no such file"}.items():
+        result = run("export", tmp_path / "none", tmp_path / name)
+        assert result.exit_code == 2
+        assert says in result.stderr.replace("\n", " ")
