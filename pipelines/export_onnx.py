@@ -14,7 +14,9 @@ from torch import Tensor, nn
 
 from models.attributes import AttributeGenerator
 from models.multitask import STANDARD, MultitaskGenerator
+from models.refiner import Refiner
 from pipelines.checkpoint import GeneratorCard, load_generator, weights_of
+from pipelines.generator import weights_path
 from toolkit.errors import ConfigError, ExportDiffers
 from toolkit.images import write_whole
 
@@ -44,7 +46,7 @@ class OnnxExport:
     """A generator that is about to be exported.
 
     Args:
-        run: a run, or its ``generator.safetensors``.
+        run: a run, its ``generator.safetensors``, or ``refiner`` for the built-in weights.
         out: the ``.onnx`` file.
 
     Attributes:
@@ -59,7 +61,7 @@ class OnnxExport:
         if out.suffix != ".onnx" or out.is_dir():
             raise ConfigError(f"OUT {out}: must be a file that ends in .onnx")
         self._out = out
-        self._net, self._card = load_generator(weights_of(run), torch.device("cpu"))
+        self._net, self._card = load_generator(weights_of(weights_path(str(run))), torch.device("cpu"))
         self.inputs = _inputs(self._net, self._card, torch.Generator().manual_seed(0))
 
     def run(self) -> Iterator[Check]:
@@ -155,6 +157,8 @@ def _inputs(net: nn.Module, card: GeneratorCard, chance: torch.Generator) -> dic
                 lambda count: torch.rand(count, 1, generator=chance),
             ),
         }
+    if isinstance(net, Refiner):
+        return _views(card, chance)
     inputs = {"image": _image(card, chance)}
     if isinstance(net, MultitaskGenerator):
         asked = {"pose": (net.poses, net.poses // 2, "frontal"), "light": (net.lights, STANDARD, "the standard one")}
@@ -164,6 +168,21 @@ def _inputs(net: nn.Module, card: GeneratorCard, chance: torch.Generator) -> dic
                 lambda count, classes=classes: torch.randint(classes, (count,), generator=chance),  # type: ignore[misc]
             )
     return inputs
+
+
+def _views(card: GeneratorCard, chance: torch.Generator) -> dict[str, Input]:
+    size, constants = card.image_size, card.normalization
+    return {
+        "view": Input(
+            f"(batch, 3, {size}, {size}) float, RGB, (level - {constants.mean:g}) / {constants.scale:g} of the geometric "
+            "frontal view",
+            lambda count: torch.rand(count, 3, size, size, generator=chance).mul(255 / constants.scale).sub(1),
+        ),
+        "visibility": Input(
+            f"(batch, 1, {size}, {size}) float in [0, 1], how well the photo showed each pixel of the view",
+            lambda count: torch.rand(count, 1, size, size, generator=chance),
+        ),
+    }
 
 
 def _image(card: GeneratorCard, chance: torch.Generator) -> Input:

@@ -78,6 +78,18 @@ def test_the_file_gives_torchs_faces_for_any_batch_pose_and_light(exported: Path
         np.testing.assert_allclose(face, wanted, atol=1e-5)
 
 
+def test_built_in_weights_can_be_exported_too(tmp_path: Path) -> None:
+    pytest.importorskip("onnxscript", reason="the extra onnx is not installed")
+    from pipelines.export_onnx import OnnxExport
+
+    exporting = OnnxExport(Path("refiner"), tmp_path / "net.onnx")
+    assert list(exporting.inputs) == ["view", "visibility"]
+    for each in exporting.inputs.values():
+        drawn = each.draw(3)
+        assert drawn.shape[2:] == (128, 128)
+        assert -1 <= drawn.min() < drawn.max() <= 1
+
+
 def test_crop_and_normalization_travel_in_the_file(exported: Path) -> None:
     import onnxruntime
 

@@ -11,7 +11,7 @@ from toolkit.errors import ExportDiffers
 
 
 def export(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run, or its generator.safetensors.")],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run, its generator.safetensors, or `refiner`.")],
     out: Annotated[Path, typer.Argument(metavar="OUT.onnx", help="The file to write.")],
     json: Json = False,
     quiet: Quiet = False,
