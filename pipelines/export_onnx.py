@@ -174,8 +174,8 @@ def _views(card: GeneratorCard, chance: torch.Generator) -> dict[str, Input]:
     size, constants = card.image_size, card.normalization
     return {
         "view": Input(
-            f"(batch, 3, {size}, {size}) float, RGB, (level - {constants.mean:g}) / {constants.scale:g} of the geometric "
-            "frontal view",
+            f"(batch, 3, {size}, {size}) float, RGB, (level - {constants.mean:g}) / {constants.scale:g} of the "
+            "geometric frontal view",
             lambda count: torch.rand(count, 3, size, size, generator=chance).mul(255 / constants.scale).sub(1),
         ),
         "visibility": Input(
