@@ -106,7 +106,7 @@ def kill_nine(config: TrainConfig, run: Path) -> None:
 def test_a_run_killed_and_resumed_equals_an_undisturbed_one_bit_for_bit(
     recipe: str, dataset: Path, tmp_path: Path
 ) -> None:
-    settings = {"alone": "1"} if recipe == "refiner" else {"mirror": "0.5"}
+    settings = {"alone": "1", "strangers": "1"} if recipe == "refiner" else {"mirror": "0.5"}
     changes = {"ema": 0.5, "settings": {} if recipe in ("scaleway", "attributes") else settings}
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     train(config(dataset, recipe, **changes), whole)

@@ -9,6 +9,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from models.identity import Recognizer, misnamed
 from models.refiner import KEPT, PatchDiscriminator, Refiner
 from pipelines.batches import Needs, Normalization
 from pipelines.checkpoint import GeneratorCard, save_generator
@@ -138,6 +139,7 @@ def test_a_set_without_masks_is_refused(tmp_path: Path, returned: Path, run: Run
     for name in (pair.input, pair.target):
         (tmp_path / "set" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "set" / name).write_bytes((returned / name).read_bytes())
+    (tmp_path / "set" / "labels.csv").write_bytes((returned / "labels.csv").read_bytes())
     result = run("train", tmp_path / "set", tmp_path / "run", "--recipe", "refiner", "--steps", "1")
     assert result.exit_code == 2
     assert "pairs synth --frontalized" in result.stderr.replace("\n", " ")
@@ -156,3 +158,25 @@ def test_batch_shows_the_refiner_what_geometry_makes(
         one, other = (read_photo(folder / path.name).astype(int) for folder in (tmp_path / "refined", path.parent))
         assert one.shape == (size, size, 3)
         assert np.abs(one - other).max() <= 2
+
+
+def test_the_recogniser_of_the_loss_learns_to_tell_people_apart() -> None:
+    torch.manual_seed(0)
+    people = torch.rand(6, 3, 64, 64) * 2 - 1
+    net = Recognizer(6)
+    optimizer = torch.optim.Adam(net.parameters(), 1e-3)
+
+    def faces() -> torch.Tensor:
+        return (people + 0.3 * torch.randn_like(people)).clamp(-1, 1)
+
+    for _ in range(40):
+        optimizer.zero_grad()
+        loss = misnamed(net(faces())[1], torch.arange(6))
+        loss.backward()
+        optimizer.step()
+    with torch.inference_mode():
+        one, other = net(faces())[0], net(faces())[0]
+    torch.testing.assert_close(one.norm(dim=1), torch.ones(6))
+    cosines = one @ other.T
+    assert cosines.diagonal().min() > 0.8
+    assert (cosines - torch.eye(6) * 9).max() < 0.5

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from models.identity import Recognizer, misnamed
 from models.losses import l1
 from models.refiner import IMAGE_SIZE, PatchDiscriminator, Refiner
 from pipelines.augment import Augment
@@ -12,6 +13,8 @@ from pipelines.batches import Needs, PairBatch
 from pipelines.recipes.recipe import Clock, Recipe, TrainingSet, Workshop, given, shown
 from toolkit.errors import ConfigError, DatasetError
 from toolkit.subjects import mask_of
+
+USUAL = (0.9, 0.999)  # Adam's own betas
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -22,10 +25,13 @@ class RefinerConfig:
     edge_weight: float = 1.0  # of the difference of steps from pixel to pixel: blur makes them small
     feature_weight: float = 1.0  # of the difference in what the judge sees in both, layer by layer
     gan_weight: float = 0.05
+    identity_weight: float = 1.0  # of 1 - cosine to the target, by a recogniser that learns on this very set
     outside: float = 0.2  # of a pixel beyond the face's oval; 1 inside
     alone: int = 500  # steps before the judge counts: until then it would teach noise
+    strangers: int = 1000  # steps before the recogniser counts, for the same reason
     learning_rate: float = 4e-4  # of the generator
     judge_rate: float = 2e-4  # of the discriminator
+    recognizer_rate: float = 1e-3
     beta1: float = 0.5
     beta2: float = 0.99
     mirror: float = 0.5  # probability
@@ -40,8 +46,8 @@ class RefinerConfig:
 
     @property
     def needs(self) -> Needs:
-        """Views with their visibility masks."""
-        return Needs(mask=True, augment=Augment(mirror=self.mirror))
+        """Views with their visibility masks, and whose they are."""
+        return Needs(labels=True, mask=True, augment=Augment(mirror=self.mirror))
 
 
 class RefinerRecipe(Recipe):
@@ -61,6 +67,7 @@ class RefinerRecipe(Recipe):
         self.trainees = {
             "generator": workshop.trainee(self.generator, config.learning_rate, betas),
             "discriminator": workshop.trainee(PatchDiscriminator(), config.judge_rate, betas),
+            "recognizer": workshop.trainee(Recognizer(len(data.known_labels().people)), config.recognizer_rate, USUAL),
         }
         self._weight = oval(config.image_size, config.outside).to(workshop.fabric.device)
 
@@ -72,6 +79,7 @@ class RefinerRecipe(Recipe):
         forged, _ = judge.net(made.detach())
         losses = {"judge": hinge(real, 1) + hinge(forged, -1)}
         judge.descend(losses["judge"])
+        losses["recognizer"] = self._teach_recognizer(batch)
         losses["l1"] = (self._weight * (made.float() - batch.target).abs()).mean()
         losses["edges"] = steps_difference(made, batch.target, self._weight)
         total = config.l1_weight * losses["l1"] + config.edge_weight * losses["edges"]
@@ -83,8 +91,28 @@ class RefinerRecipe(Recipe):
             losses["features"] = torch.stack([l1(one, other) for one, other in pairs]).mean()
             losses["fool"] = -torch.stack([patch.float().mean() for patch in logits]).mean()
             total = total + config.feature_weight * losses["features"] + config.gan_weight * losses["fool"]
+        if clock.step >= config.strangers:
+            losses["identity"] = self._stranger(made, batch.target)
+            total = total + config.identity_weight * losses["identity"]
         maker.descend(total)
         return shown(**losses)
+
+    def _teach_recognizer(self, batch: PairBatch) -> Tensor:
+        """Portraits and views of one person are to be near each other: so it learns what views get wrong."""
+        recognizer, person = self.trainees["recognizer"], given(batch.identity)
+        _, cosines = recognizer.net(torch.cat([batch.target, batch.input]))
+        loss = misnamed(cosines, torch.cat([person, person]))
+        recognizer.descend(loss)
+        return loss
+
+    def _stranger(self, made: Tensor, target: Tensor) -> Tensor:
+        """1 - the mean cosine between what was made and what should have been."""
+        recognizer = self.trainees["recognizer"]
+        with torch.no_grad():
+            wanted, _ = recognizer.consult(target)
+        faces, _ = recognizer.consult(made)
+        off: Tensor = 1 - (faces * wanted).sum(dim=1).mean()
+        return off
 
     def show(self, generator: nn.Module, batch: PairBatch) -> Tensor:
         """See :class:`pipelines.recipes.recipe.Recipe`."""
