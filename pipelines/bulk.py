@@ -30,7 +30,7 @@ def run_bulk(plan: Plan, work: Work, settings: str, overwrite: bool) -> Iterator
     Raises:
         ConfigError: OUT cannot be written, or another run is writing there.
     """
-    with Ledger(plan.out, plan.source) as ledger:
+    with Ledger(plan.out, plan.source, plan.shard) as ledger:
         todo: list[Job] = []
         for job in plan.jobs:
             last = None if overwrite else ledger.last(job.input)
@@ -39,7 +39,7 @@ def run_bulk(plan: Plan, work: Work, settings: str, overwrite: bool) -> Iterator
                 continue
             ledger.append(last.as_skipped())
             yield last.as_skipped()
-        owners = {job.stem: job.input for job in plan.jobs}
+        owners = {job.stem: job.input for job in chain(plan.jobs, plan.elsewhere)}
         for outcome in chain(plan.refused, work(todo)):
             _remove_stale(ledger.last(outcome.input), outcome, plan.out, owners)
             ledger.append(outcome)

@@ -21,6 +21,9 @@ ForeignSet = Literal["multipie", "cfp", "celeba"]
 Aligning = Literal["auto", "always", "never"]
 
 
+MOST_SHARDS = 100_000
+
+
 def all_cores() -> int:
     """Cores that this process may use (in a container fewer than the machine has)."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -38,10 +41,16 @@ class BulkConfig:
 
     workers: int = field(default_factory=all_cores)  # processes
     overwrite: bool = False  # do finished inputs again
+    shard: tuple[int, int] = (0, 1)  # (i, n): the i-th of n parts of the photos, for as many machines
 
     def __post_init__(self) -> None:
         if self.workers < 1:
             raise ConfigError(f"workers={self.workers}: must be 1 or more; leave it out for all cores")
+        part, parts = self.shard
+        if not 0 <= part < parts <= MOST_SHARDS:
+            raise ConfigError(
+                f"shard={part}/{parts}: must be i/n, i from 0 to n - 1, n up to {MOST_SHARDS:,}; 0/4 is the first of 4"
+            )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -171,24 +180,6 @@ class BenchConfig:
         for name in ("photos", "rounds"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name}={getattr(self, name)}: must be 1 or more; leave it out for the default")
-
-
-def parse_angles(text: str) -> tuple[float, ...]:
-    """Degrees as the command line has them: ``-75:75:15`` (first, last, step), or ``-30,0,30``.
-
-    Raises:
-        ConfigError: neither.
-    """
-    try:
-        if ":" in text:
-            first, last, step = (float(part) for part in text.split(":"))
-            count = int((last - first) / step + 1e-9) + 1
-            if step <= 0 or not 1 <= count <= 1000:
-                raise ValueError
-            return tuple(first + number * step for number in range(count))
-        return tuple(float(part) for part in text.split(","))
-    except (ValueError, ZeroDivisionError) as error:
-        raise ConfigError(f"angles {text!r}: say first:last:step, as -75:75:15, or a list, as -30,0,30") from error
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -3,7 +3,7 @@
 import os
 import re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from toolkit.errors import ConfigError, PhotoFailed
@@ -45,9 +45,21 @@ class Plan:
     jobs: list[Job]
     refused: list[Outcome]  # inputs that are not even tried: two of them share an output, say
     passed_over: Counter[str]  # files of other kinds, by suffix
+    shard: tuple[int, int] = (0, 1)  # (i, n): the i-th of n parts of what was planned
+    elsewhere: list[Job] = field(default_factory=list)  # of the other parts
 
     def __len__(self) -> int:
         return len(self.jobs) + len(self.refused)
+
+    def sharded(self, part: int, parts: int) -> "Plan":
+        """One of so many parts of a whole plan: every so-many-th photo, since neighbours in a folder cost alike."""
+        return replace(
+            self,
+            jobs=self.jobs[part::parts],
+            refused=self.refused[part::parts],
+            shard=(part, parts),
+            elsewhere=[job for number, job in enumerate(self.jobs) if number % parts != part],
+        )
 
 
 def plan_photos(source: Path, out: Path, leave_out: Path | None = None) -> Plan:

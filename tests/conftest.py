@@ -1,6 +1,7 @@
 """What the tests share: a real portrait from scikit-image's wheel, and the shared data where it is present."""
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from toolkit.landmarks import Landmarker
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 SHARED = Path(os.environ.get("FRONTALIZE_SHARED", "../shared")).resolve() / "data"
+
+FRONTALIZE = [sys.executable, "-c", "from pipelines.cli import main; main()"]  # as a process of its own
 
 Run = Callable[..., Result]
 

@@ -3,7 +3,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -12,12 +11,10 @@ import pytest
 from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
-from tests.conftest import Run, tree
+from tests.conftest import FRONTALIZE, Run, tree
 from toolkit.images import encode_image
 from toolkit.ledger import read_ledger
 from toolkit.photos import read_photo
-
-FRONTALIZE = [sys.executable, "-c", "from pipelines.cli import main; main()"]
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 import json
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -13,12 +12,11 @@ from models.encoder_decoder import EncoderDecoder
 from pipelines.batches import Normalization
 from pipelines.checkpoint import GeneratorCard, save_generator
 from pipelines.generator import Generator
-from tests.conftest import Run, tree
+from tests.conftest import FRONTALIZE, Run, tree
 from toolkit.images import encode_image
 from toolkit.ledger import read_ledger
 from toolkit.photos import read_photo
 
-FRONTALIZE = [sys.executable, "-c", "from pipelines.cli import main; main()"]
 CPU = torch.device("cpu")
 
 

@@ -2,14 +2,17 @@
 
 import csv
 import json
+import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from pipelines.configs import SynthConfig, parse_angles
+from pipelines.configs import SynthConfig
+from pipelines.parsing import parse_angles
 from pipelines.synthesize_pairs import draw_poses
-from tests.conftest import Run, tree
+from tests.conftest import FRONTALIZE, Run, tree
 from toolkit.errors import ConfigError
 from toolkit.ledger import read_ledger
 from toolkit.photos import read_photo
@@ -29,6 +32,24 @@ def test_a_folder_becomes_frontal_views_without_weights(photos: Path, run: Run, 
     smaller = ["batch", photos / "ann", tmp_path / "png", "--model", "geometric", "--size", 128, "--format", "png"]
     assert run(*smaller).exit_code == 0
     assert read_photo(tmp_path / "png" / "0.png").shape == (128, 128, 3)
+
+
+def test_three_shards_at_once_make_one_run(photos: Path, run: Run, tmp_path: Path) -> None:
+    words = ["batch", photos, tmp_path / "out", "--model", "geometric", "--workers", "1", "--json"]
+    starts = [[*FRONTALIZE, *map(str, words), "--shard", f"{part}/3"] for part in range(3)]
+    shards = [subprocess.Popen(start, stdout=subprocess.PIPE) for start in starts]
+    said = [json.loads(shard.communicate()[0]) for shard in shards]
+    assert [each["total"] for each in said] == [3, 3, 2]
+    words[2] = tmp_path / "whole"
+    run(*words)
+    assert tree(tmp_path / "out") == tree(tmp_path / "whole")
+    shared, whole = (
+        {row.input: replace(row, seconds=0) for row in read_ledger(tmp_path / name)} for name in ("out", "whole")
+    )
+    assert shared == whole
+    words[2] = tmp_path / "out"
+    assert json.loads(run(*words).stdout)["skipped"] == 7  # a whole run takes up what shards have done
+    assert run(*words, "--shard", "3/3").exit_code == 2
 
 
 def test_photos_become_a_paired_set(photos: Path, run: Run, tmp_path: Path) -> None:

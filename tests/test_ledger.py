@@ -1,5 +1,7 @@
 import json
 import multiprocessing
+import multiprocessing.synchronize
+import time
 from pathlib import Path
 
 import pytest
@@ -51,22 +53,52 @@ def test_rows_of_a_newer_version_are_read(tmp_path: Path) -> None:
     assert read_ledger(tmp_path) == [written("a.jpg")]
 
 
-def _open(folder: Path, result: "multiprocessing.Queue[str]") -> None:
+def _open(folder: Path, shard: tuple[int, int]) -> str:
     try:
-        Ledger(folder)
-        result.put("opened")
+        with Ledger(folder, shard=shard):
+            return "opened"
     except ConfigError as error:
-        result.put(str(error))
+        return str(error)
 
 
-def test_two_runs_cannot_write_to_one_folder(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("mine", "other", "said"),
+    [
+        ((0, 1), (0, 1), "another run is writing here"),
+        ((0, 1), (2, 3), "another run is writing here"),
+        ((1, 3), (1, 3), "another run is writing here"),
+        ((1, 3), (1, 2), "another run is writing here"),
+        ((1, 3), (0, 3), "opened"),
+        ((1, 3), (2, 3), "opened"),
+        ((99_998, 100_000), (99_999, 100_000), "opened"),
+    ],
+)
+def test_two_runs_write_to_one_folder_as_two_shards_alone(
+    mine: tuple[int, int], other: tuple[int, int], said: str, tmp_path: Path
+) -> None:
+    with Ledger(tmp_path, shard=mine):
+        assert said in _open(tmp_path, other)
+        read_ledger(tmp_path)  # to open and close the file elsewhere lets go of no lock
+        assert said in _open(tmp_path, other)
+    assert _open(tmp_path, other) == "opened"
+
+
+def test_a_process_that_was_killed_leaves_no_lock(tmp_path: Path) -> None:
     context = multiprocessing.get_context("spawn")
-    result = context.Queue()
-    with Ledger(tmp_path):
-        other = context.Process(target=_open, args=(tmp_path, result))
-        other.start()
-        assert "another run is writing here" in result.get(timeout=30)
-        other.join()
+    ready = context.Event()
+    other = context.Process(target=_hold, args=(tmp_path, ready))
+    other.start()
+    assert ready.wait(60)
+    assert "another run is writing here" in _open(tmp_path, (0, 1))
+    other.kill()
+    other.join()
+    assert _open(tmp_path, (0, 1)) == "opened"
+
+
+def _hold(folder: Path, ready: "multiprocessing.synchronize.Event") -> None:
+    with Ledger(folder):
+        ready.set()
+        time.sleep(600)
 
 
 def test_a_folder_that_cannot_be_written_is_a_set_up_error(tmp_path: Path) -> None:

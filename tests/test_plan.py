@@ -41,6 +41,16 @@ def test_a_single_face_keeps_the_name() -> None:
     assert Job("x/a.png", "x/a").outputs(1, ".webp") == ["x/a.webp"]
 
 
+def test_shards_share_out_a_plan_between_them(tmp_path: Path) -> None:
+    plan = plan_photos(touch(tmp_path / "src", *(f"{n}.jpg" for n in range(8)), "0.png", "1.png"), tmp_path / "out")
+    shards = [plan.sharded(part, 3) for part in range(3)]
+    assert sorted(job.input for shard in shards for job in shard.jobs) == [job.input for job in plan.jobs]
+    assert sum(len(shard.refused) for shard in shards) == len(plan.refused) == 4
+    assert {len(shard.jobs) for shard in shards} == {2}
+    assert all(sorted(shard.jobs + shard.elsewhere, key=lambda job: job.input) == plan.jobs for shard in shards)
+    assert len(plan.sharded(8, 9)) == 0
+
+
 @pytest.mark.parametrize("out", ["src", "."])
 def test_an_out_that_holds_the_inputs_is_refused(tmp_path: Path, out: str) -> None:
     with pytest.raises(ConfigError, match="could overwrite inputs"):

@@ -7,16 +7,22 @@ each, and a line cut short by a power loss is passed over on reading.
 import fcntl
 import json
 import os
-from collections.abc import Iterator
+import struct
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, get_args
+from typing import Any, BinaryIO, Literal, get_args
 
 from toolkit.errors import ConfigError, PhotoError, PhotoRejected
 
 Status = Literal["written", "skipped", "rejected", "failed"]
 LEDGER_NAME = "ledger.jsonl"
+# Bytes that are locked, far behind the last one that a ledger will ever have: no lock file stays behind, and the
+# system lets go of a dead process's locks. A run holds its share of the second stretch while it lasts.
+_APPENDING, _RUNNING, _STRETCH = 1 << 50, (1 << 50) + 1, 1 << 32
+_FLOCK = "hhqqi4x"  # struct flock of 64-bit Linux: type, whence, start, length, process (none)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,17 +61,18 @@ def refused(input_path: str, error: PhotoError, **known: Any) -> Outcome:
 
 
 class Ledger:
-    """``ledger.jsonl`` of one output folder, open for one run at a time.
+    """``ledger.jsonl`` of one output folder, open for one run at a time, or for one run of each shard.
 
     Args:
         folder: the output folder; made if missing.
         source: the folder that inputs are relative to; each line says where it is, for those who look at OUT alone.
+        shard: (i, n), the run does the i-th of n parts; runs whose parts overlap cannot be open together.
 
     Raises:
         ConfigError: another run is writing to this folder, or it cannot be written.
     """
 
-    def __init__(self, folder: Path, source: Path | None = None) -> None:
+    def __init__(self, folder: Path, source: Path | None = None, shard: tuple[int, int] = (0, 1)) -> None:
         self.path = folder / LEDGER_NAME
         self._source = "" if source is None else os.path.relpath(source, folder)
         try:
@@ -73,13 +80,28 @@ class Ledger:
             self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         except OSError as error:
             raise ConfigError(f"{self.path}: cannot be written ({error.strerror}); choose another OUT") from error
+        first, end = (_STRETCH * edge // shard[1] for edge in (shard[0], shard[0] + 1))
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+            _lock(self._file, fcntl.F_WRLCK, _RUNNING + first, end - first)
+        except BlockingIOError as error:
             os.close(self._file)
             raise ConfigError(f"{folder}: another run is writing here; wait for it or choose another OUT") from error
-        self._lines = _last_lines(self.path)
-        self._end_cut_line()
+        except OSError as error:
+            os.close(self._file)
+            raise ConfigError(f"{self.path}: its disk knows no locks ({error.strerror}); choose another OUT") from error
+        with self._alone():
+            self._end_cut_line()
+        self._reader = self.path.open("rb")
+        self._lines = _last_lines(self._reader)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """No other shard writes meanwhile: on network disks two of them could write to one place."""
+        _lock(self._file, fcntl.F_WRLCK, _APPENDING, 1, wait=True)
+        try:
+            yield
+        finally:
+            _lock(self._file, fcntl.F_UNLCK, _APPENDING, 1)
 
     def _end_cut_line(self) -> None:
         size = os.fstat(self._file).st_size
@@ -92,47 +114,61 @@ class Ledger:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._reader.close()
         os.close(self._file)
 
     def last(self, input_path: str) -> Outcome | None:
         """What the last line about an input said, before this run."""
-        line = self._lines.get(input_path)
-        return None if line is None else _parse(line)
+        start = self._lines.get(input_path)
+        return None if start is None else _read_line(self._reader, start)
 
     def append(self, outcome: Outcome) -> None:
         """Add one line; on return the system has it, so a killed process cannot lose it."""
         # not asdict: it would copy every face
         row = {name: getattr(outcome, name) for name in _FIELDS} | {"source": self._source}
-        os.write(self._file, json.dumps(row).encode() + b"\n")
+        with self._alone():
+            os.write(self._file, json.dumps(row).encode() + b"\n")
 
 
 def read_ledger(folder: Path) -> list[Outcome]:
     """The last outcome of every input of an output folder, in the order the inputs first came; empty without one."""
-    return [_parse(line) for line in _last_lines(folder / LEDGER_NAME).values()]
+    return list(_outcomes(folder / LEDGER_NAME, list))
 
 
 def sorted_outcomes(folder: Path) -> Iterator[Outcome]:
     """The same sorted by the parts of the inputs' paths, one after the other: of a million only one is in memory."""
-    lines = _last_lines(folder / LEDGER_NAME)
-    return (_parse(lines.pop(name)) for name in sorted(lines, key=lambda name: name.split("/")))
+    return _outcomes(folder / LEDGER_NAME, lambda names: sorted(names, key=lambda name: name.split("/")))
 
 
-def _parse(line: bytes) -> Outcome:
+def _outcomes(path: Path, order: Callable[[Iterable[str]], list[str]]) -> Iterator[Outcome]:
+    if path.exists():
+        with path.open("rb") as file:
+            starts = _last_lines(file)
+            for name in order(starts):
+                yield _read_line(file, starts[name])
+
+
+def _last_lines(file: BinaryIO) -> dict[str, int]:
+    """Where the last good line about each input begins: a parsed million would take gigabytes."""
+    starts: dict[str, int] = {}
+    start = 0
+    for line in file:
+        try:
+            row = json.loads(line)
+            if row["status"] in get_args(Status):
+                starts[row["input"]] = start
+        except (ValueError, KeyError, TypeError):  # cut short by a crash: that input is simply done again
+            pass
+        start += len(line)
+    return starts
+
+
+def _read_line(file: BinaryIO, start: int) -> Outcome:
+    file.seek(start)
     # a newer version may have written more
-    return Outcome(**{key: value for key, value in json.loads(line).items() if key in _FIELDS})
+    return Outcome(**{key: value for key, value in json.loads(file.readline()).items() if key in _FIELDS})
 
 
-def _last_lines(path: Path) -> dict[str, bytes]:
-    """Raw lines by input. Kept as bytes: a parsed row takes ten times the memory, and most are never looked at."""
-    lines: dict[str, bytes] = {}
-    if not path.exists():
-        return lines
-    with path.open("rb") as file:
-        for line in file:
-            try:
-                row = json.loads(line)
-                if row["status"] in get_args(Status):
-                    lines[row["input"]] = line
-            except (ValueError, KeyError, TypeError):  # cut short by a crash: that input is simply done again
-                continue
-    return lines
+def _lock(file: int, kind: int, start: int, length: int, wait: bool = False) -> None:
+    """Lock or unlock bytes of an open file; the open file owns the lock, not the process: see fcntl(2), OFD locks."""
+    fcntl.fcntl(file, fcntl.F_OFD_SETLKW if wait else fcntl.F_OFD_SETLK, struct.pack(_FLOCK, kind, 0, start, length, 0))

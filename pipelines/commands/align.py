@@ -9,6 +9,7 @@ from pipelines.align_photos import align_photos
 from pipelines.commands.options import (
     ALL,
     CORES,
+    WHOLE,
     Device,
     Json,
     MaxRejects,
@@ -16,6 +17,7 @@ from pipelines.commands.options import (
     Overwrite,
     Quality,
     Quiet,
+    Shard,
     Source,
     Workers,
     checked_limit,
@@ -23,6 +25,7 @@ from pipelines.commands.options import (
     run_watched,
 )
 from pipelines.configs import AlignPhotosConfig, BulkConfig, ImageFormat, require_cpu
+from pipelines.parsing import parse_shard
 from pipelines.screen import Interrupt, Screen
 from toolkit.align import AlignConfig, FacePolicy
 from toolkit.cascade import FindConfig
@@ -51,6 +54,7 @@ def align(
     workers: Workers = CORES,
     max_rejects: MaxRejects = ALL,
     overwrite: Overwrite = False,
+    shard: Shard = WHOLE,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -69,11 +73,11 @@ def align(
         keep_exif=keep_exif,
     )
     bulk, limit, screen = (
-        BulkConfig(workers=workers, overwrite=overwrite),
+        BulkConfig(workers=workers, overwrite=overwrite, shard=parse_shard(shard)),
         checked_limit(max_rejects),
         Screen(json, quiet),
     )
     require_cpu(device)
     with Interrupt() as stop:
-        plan = planned(source, out, screen)
+        plan = planned(source, out, screen).sharded(*bulk.shard)
         run_watched(screen, plan, align_photos(plan, config, bulk, stop), "aligning", limit, stop)

@@ -7,6 +7,7 @@ import typer
 from pipelines.commands.options import (
     ALL,
     CORES,
+    WHOLE,
     Device,
     Json,
     MaxRejects,
@@ -14,6 +15,7 @@ from pipelines.commands.options import (
     Overwrite,
     Quality,
     Quiet,
+    Shard,
     Source,
     Workers,
     checked_limit,
@@ -22,6 +24,7 @@ from pipelines.commands.options import (
 )
 from pipelines.configs import BulkConfig, FrontalizeConfig, ImageFormat, require_cpu
 from pipelines.frontal_views import frontal_views
+from pipelines.parsing import parse_shard
 from pipelines.screen import Interrupt, Screen
 
 DEFAULT = FrontalizeConfig(model="refiner")
@@ -40,6 +43,7 @@ def batch(
     workers: Workers = CORES,
     max_rejects: MaxRejects = ALL,
     overwrite: Overwrite = False,
+    shard: Shard = WHOLE,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -54,21 +58,21 @@ def batch(
         device=device,
     )
     bulk, limit, screen = (
-        BulkConfig(workers=workers, overwrite=overwrite),
+        BulkConfig(workers=workers, overwrite=overwrite, shard=parse_shard(shard)),
         checked_limit(max_rejects),
         Screen(json, quiet),
     )
     if model == "geometric":
         require_cpu(device)
         with Interrupt() as stop:
-            plan = planned(source, out, screen)
+            plan = planned(source, out, screen).sharded(*bulk.shard)
             screen.say("frontalizing by geometry on the CPU")
             run_watched(screen, plan, frontal_views(plan, config, bulk, stop), "frontalizing", limit, stop)
         return
     from pipelines.frontalize import Frontalizer
 
     with Interrupt() as stop:
-        plan = planned(source, out, screen)
+        plan = planned(source, out, screen).sharded(*bulk.shard)
         frontalizer = Frontalizer(config)
         screen.say(f"frontalizing with {frontalizer.card.architecture} on {frontalizer.device}")
         run_watched(screen, plan, frontalizer.run(plan, bulk, stop), "frontalizing", limit, stop)

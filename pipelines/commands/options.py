@@ -21,10 +21,12 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout,
 Quiet = Annotated[bool, typer.Option("--quiet", help="Only errors.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Do finished inputs again instead of resuming.")]
 MaxRejects = Annotated[str, typer.Option(help="Rejected inputs beyond this make the exit code 1: a number or N%.")]
+Shard = Annotated[str, typer.Option(metavar="I/N", help="The I-th of N parts, from 0, for job arrays; one OUT.")]
 Quality = Annotated[int, typer.Option(help="Of JPEG and WebP, 1 to 100.")]
 
 CORES = all_cores()
 ALL = "100%"
+WHOLE = "0/1"
 
 
 def planned(source: Path, out: Path, screen: Screen, leave_out: Path | None = None) -> Plan:

@@ -22,7 +22,8 @@ from pipelines.commands.options import (
     planned,
     run_watched,
 )
-from pipelines.configs import BulkConfig, ImageFormat, PairsConfig, SynthConfig, parse_angles, require_cpu
+from pipelines.configs import BulkConfig, ImageFormat, PairsConfig, SynthConfig, require_cpu
+from pipelines.parsing import parse_angles
 from pipelines.plan import apart
 from pipelines.screen import Interrupt, Screen, describe
 from pipelines.synthesize_pairs import as_subjects, synthesize_pairs
