@@ -1,29 +1,22 @@
-"""A small recogniser of faces, for a loss: trained beside a generator, on the people of the training set alone."""
+"""A small recogniser of faces, for a loss: trained beside a generator, on the training set alone."""
 
 from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import avg_pool2d, cross_entropy, leaky_relu, normalize, one_hot, pixel_unshuffle
+from torch.nn.functional import avg_pool2d, cross_entropy, leaky_relu, normalize, pixel_unshuffle
 
 from models.refiner import Residual
 
 IMAGE_SIZE = 64  # px, at which it looks: enough to tell people apart
 EMBEDDING = 128
-SCALE, MARGIN = 24.0, 0.2  # of the cosines
+SCALE = 16.0  # of the cosines
 
 
 class Recognizer(nn.Module):
-    """Faces as unit vectors, near each other for one person.
+    """Faces as unit vectors, near each other for pictures of one person."""
 
-    Trained as a classifier whose logits are cosines, the true one lowered by a margin. Source: CosFace (Wang et
-    al., CVPR 2018).
-
-    Args:
-        people: how many it is taught to tell apart.
-    """
-
-    def __init__(self, people: int) -> None:
+    def __init__(self) -> None:
         super().__init__()
         widths = (32, 64, 128, 192)
         self.stem = nn.Conv2d(3 * 4, widths[0], 3, 1, 1)  # each 2 x 2 pixels become one
@@ -32,24 +25,37 @@ class Recognizer(nn.Module):
             for inner, outer in pairwise(widths)
         )
         self.embed = nn.Linear(widths[-1] * 4 * 4, EMBEDDING)
-        self.people = nn.Parameter(torch.randn(people, EMBEDDING))
 
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """Look at faces.
-
-        Args:
-            image: (B, 3, S, S) in [-1, 1], S a multiple of 64.
-
-        Returns:
-            (B, 128) of length one; (B, P) cosines to the people, where the classifier keeps each of them.
-        """
+    def forward(self, image: Tensor) -> Tensor:
+        """(B, 3, S, S) in [-1, 1], S a multiple of 64 -> (B, 128), of length one."""
         inner = self.stem(pixel_unshuffle(avg_pool2d(image, image.shape[-1] // IMAGE_SIZE), 2))
         for step in self.steps:
             inner = step(leaky_relu(inner, 0.2))
-        faces = normalize(self.embed(leaky_relu(inner, 0.2).flatten(1)).float())
-        return faces, faces @ normalize(self.people.float()).T
+        return normalize(self.embed(leaky_relu(inner, 0.2).flatten(1)).float())
 
 
-def misnamed(cosines: Tensor, person: Tensor) -> Tensor:
-    """How badly cosines (B, P) name people, (B,) int64: a scalar."""
-    return cross_entropy(SCALE * (cosines - MARGIN * one_hot(person, cosines.shape[1])), person)
+def mismatched(portraits: Tensor, views: Tensor, person: Tensor) -> Tensor:
+    """How badly each view finds its portrait among the batch's, and each portrait its view: a scalar.
+
+    Args:
+        portraits: (B, D) of length one.
+        views: (B, D), those that belong to them.
+        person: (B,) int64 whose they are: other pictures of the same one count neither way.
+
+    Source: the contrastive loss of SimCLR and CLIP (Chen et al., ICML 2020; Radford et al., ICML 2021).
+    """
+    own = torch.arange(len(person), device=person.device)
+    same = (person[:, None] == person) & (own[:, None] != own)
+    cosines = (SCALE * portraits @ views.T).masked_fill(same, -torch.inf)
+    return (cross_entropy(cosines, own) + cross_entropy(cosines.T, own)) / 2
+
+
+def recolored(image: Tensor) -> Tensor:
+    """(B, 3, S, S) in [-1, 1], each in a light and a tint of its own: colours alone must not tell who it is."""
+    count = len(image)
+
+    def draw(channels: int, low: float, high: float) -> Tensor:
+        return low + (high - low) * torch.rand(count, channels, 1, 1, device=image.device)
+
+    tinted = image * draw(1, 0.6, 1.4) * draw(3, 0.85, 1.15) + draw(1, -0.6, 0.6)
+    return torch.where(draw(1, 0, 1) < 0.3, tinted.mean(dim=1, keepdim=True), tinted).clamp(-1, 1)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from models.identity import Recognizer, misnamed
+from models.identity import Recognizer, mismatched, recolored
 from models.losses import l1
 from models.refiner import IMAGE_SIZE, PatchDiscriminator, Refiner
 from pipelines.augment import Augment
@@ -67,7 +67,7 @@ class RefinerRecipe(Recipe):
         self.trainees = {
             "generator": workshop.trainee(self.generator, config.learning_rate, betas),
             "discriminator": workshop.trainee(PatchDiscriminator(), config.judge_rate, betas),
-            "recognizer": workshop.trainee(Recognizer(len(data.known_labels().people)), config.recognizer_rate, USUAL),
+            "recognizer": workshop.trainee(Recognizer(), config.recognizer_rate, USUAL),
         }
         self._weight = oval(config.image_size, config.outside).to(workshop.fabric.device)
 
@@ -98,10 +98,11 @@ class RefinerRecipe(Recipe):
         return shown(**losses)
 
     def _teach_recognizer(self, batch: PairBatch) -> Tensor:
-        """Portraits and views of one person are to be near each other: so it learns what views get wrong."""
-        recognizer, person = self.trainees["recognizer"], given(batch.identity)
-        _, cosines = recognizer.net(torch.cat([batch.target, batch.input]))
-        loss = misnamed(cosines, torch.cat([person, person]))
+        """A view is to find its portrait among others, in other light: it learns what views leave of a person."""
+        recognizer = self.trainees["recognizer"]
+        faces = recognizer.net(recolored(torch.cat([batch.target, batch.input])))
+        portraits, views = faces.chunk(2)
+        loss = mismatched(portraits, views, given(batch.identity))
         recognizer.descend(loss)
         return loss
 
@@ -109,9 +110,8 @@ class RefinerRecipe(Recipe):
         """1 - the mean cosine between what was made and what should have been."""
         recognizer = self.trainees["recognizer"]
         with torch.no_grad():
-            wanted, _ = recognizer.consult(target)
-        faces, _ = recognizer.consult(made)
-        off: Tensor = 1 - (faces * wanted).sum(dim=1).mean()
+            wanted: Tensor = recognizer.consult(target)
+        off: Tensor = 1 - (recognizer.consult(made) * wanted).sum(dim=1).mean()
         return off
 
     def show(self, generator: nn.Module, batch: PairBatch) -> Tensor:
