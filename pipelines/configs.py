@@ -17,6 +17,7 @@ ImageFormat = Literal["jpg", "png", "webp"]
 Precision = Literal["32", "bf16"]
 Loader = Literal["dali", "torch"]
 RECIPE_NAMES = ("scaleway", "siamese", "siamese-gan-v1", "siamese-gan-v2", "multitask", "refiner", "attributes")
+Engine = Literal["local", "ray"]
 ForeignSet = Literal["multipie", "cfp", "celeba"]
 Aligning = Literal["auto", "always", "never"]
 
@@ -42,10 +43,13 @@ class BulkConfig:
     workers: int = field(default_factory=all_cores)  # processes
     overwrite: bool = False  # do finished inputs again
     shard: tuple[int, int] = (0, 1)  # (i, n): the i-th of n parts of the photos, for as many machines
+    engine: Engine = "local"  # who runs it: processes of this machine, or Ray
 
     def __post_init__(self) -> None:
         if self.workers < 1:
             raise ConfigError(f"workers={self.workers}: must be 1 or more; leave it out for all cores")
+        if self.engine not in get_args(Engine):
+            raise ConfigError(f"engine={self.engine!r}: choose one of {', '.join(get_args(Engine))}")
         part, parts = self.shard
         if not 0 <= part < parts <= MOST_SHARDS:
             raise ConfigError(

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import cv2
 import numpy as np
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from pipelines.bulk import Work, run_bulk
 from pipelines.configs import BulkConfig
 from pipelines.plan import Job, Plan
+from pipelines.ray_engine import Stage, on_ray
 from pipelines.workers import Crash, Stop, run_in_workers
 from toolkit.align import AlignConfig, AlignedCrop, align_photo, magnification
 from toolkit.cascade import FindConfig, open_landmarker
@@ -53,6 +54,8 @@ class OutputForm(Protocol):
         ...
 
 
+ResultT = TypeVar("ResultT")
+PER_BLOCK = 8  # photos that travel together on Ray
 BORDER = 0.3  # of the side: see with_border
 Faces = list[dict[str, Any]]
 # What MediaPipe and OpenCV raise on photos of absurd shapes, and any of them when memory runs out.
@@ -224,7 +227,15 @@ def cut_into(
         ConfigError: OUT or a model cannot be used.
     """
     open_work = partial(_open_cut_and_write, plan.source, plan.out, open_cutter, form, settings)
-    return run_bulk(plan, spread(open_work, bulk.workers, stop), settings, bulk.overwrite)
+    work = spread(open_work, bulk.workers, stop)
+    if bulk.engine == "ray":
+        work = on_ray([Stage(partial(open_each, open_work))], PER_BLOCK, bulk.workers, stop, work)
+    return run_bulk(plan, work, settings, bulk.overwrite)
+
+
+def open_each(open_work: Callable[[], Callable[[Job], ResultT]]) -> Callable[[Sequence[Job]], Iterator[ResultT]]:
+    """For :class:`pipelines.ray_engine.Stage`: work on single jobs as work on blocks of them."""
+    return partial(map, open_work())
 
 
 def spread(open_work: Callable[[], Callable[[Job], Outcome]], workers: int, stop: Stop) -> Work:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.bulk import digest, run_bulk
+from pipelines.bulk import Work, digest, run_bulk
 from pipelines.configs import BulkConfig, FrontalizeConfig
 from pipelines.crops import (
     CutPhoto,
@@ -17,6 +17,7 @@ from pipelines.crops import (
     crash_outcome,
     open_crop_cutter,
     open_cut,
+    open_each,
     open_view_cutter,
     open_whole_cutter,
     resize_square,
@@ -25,6 +26,7 @@ from pipelines.crops import (
 from pipelines.devices import choose_device
 from pipelines.generator import Generator, weights_path
 from pipelines.plan import Job, Plan
+from pipelines.ray_engine import Stage, on_ray
 from pipelines.workers import Crash, Stop, run_in_workers
 from toolkit.errors import PhotoError
 from toolkit.images import encode_image
@@ -63,11 +65,21 @@ class Frontalizer:
         """
         open_work = partial(open_cut, plan.source, self._cutter())
 
-        def work(jobs: Sequence[Job]) -> Iterator[Outcome]:
+        def locally(jobs: Sequence[Job]) -> Iterator[Outcome]:
             ahead = 2 * self._config.batch_size
-            return self._through_network(run_in_workers(open_work, jobs, bulk.workers, stop, ahead), plan.out)
+            return self.finish(plan.out, run_in_workers(open_work, jobs, bulk.workers, stop, ahead))
 
+        work: Work = locally
+        if bulk.engine == "ray":
+            work = on_ray(self._stages(plan), self._config.batch_size, bulk.workers, stop, locally)
         return run_bulk(plan, work, self._settings, bulk.overwrite)
+
+    def _stages(self, plan: Plan) -> list[Stage]:
+        """With GPUs the photos are cut on the machines' cores; without, each core does all of it, on one thread."""
+        open_work = partial(open_cut, plan.source, self._cutter())
+        if self.device.type == "cuda":
+            return [Stage(partial(open_each, open_work)), Stage(partial(_open_network, self._config, plan.out), True)]
+        return [Stage(partial(_open_whole, self._config, open_work, plan.out))]
 
     def _cutter(self) -> Callable[[], Cutter]:
         if self._generator.refines:  # in crops too the face is looked for: its mesh is what the view is made of
@@ -75,8 +87,8 @@ class Frontalizer:
         cutter = open_whole_cutter if self._config.aligned else open_crop_cutter
         return partial(cutter, self._generator.side, self.card.template)
 
-    def _through_network(self, photos: Iterable[CutPhoto | Crash[Job]], out: Path) -> Iterator[Outcome]:
-        """One batch is written by threads while the next one runs."""
+    def finish(self, out: Path, photos: Iterable[CutPhoto | Crash[Job]]) -> Iterator[Outcome]:
+        """Cut photos -> faces in OUT, in batches: one is written by threads while the next one is run."""
         waiting: list[CutPhoto] = []
         writing: Iterator[Outcome] = iter(())
         write = partial(self._write, out)
@@ -106,6 +118,17 @@ class Frontalizer:
         except PhotoError as error:
             return photo.refusal(error, self._settings)
         return photo.outcome([output], self._settings)
+
+
+def _open_network(config: FrontalizeConfig, out: Path) -> Callable[[Iterable[CutPhoto]], Iterator[Outcome]]:
+    return partial(Frontalizer(config).finish, out)
+
+
+def _open_whole(
+    config: FrontalizeConfig, open_work: Callable[[], Callable[[Job], CutPhoto]], out: Path
+) -> Callable[[Iterable[Job]], Iterator[Outcome]]:
+    cut, finish = open_work(), _open_network(config, out)
+    return lambda jobs: finish(map(cut, jobs))
 
 
 def _weights_digest(path: Path) -> str:

@@ -2,6 +2,7 @@ import json
 import multiprocessing
 import multiprocessing.synchronize
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,18 @@ def test_a_line_cut_short_is_passed_over_and_does_not_spoil_the_next(tmp_path: P
         assert ledger.last("a.jpg") == written("a.jpg")
         ledger.append(written("c.jpg"))
     assert {row.input for row in read_ledger(tmp_path)} >= {"a.jpg", "c.jpg"}
+
+
+def test_a_skipped_line_says_all_that_the_finished_one_said(tmp_path: Path) -> None:
+    tricky = 'a "status": "written", "seconds": 7.jpg'
+    with Ledger(tmp_path, tmp_path / "src") as ledger:
+        ledger.append(written(tricky, seconds=1.5, faces=[{"yaw": 3.0}], size=7, settings="abc"))
+    with Ledger(tmp_path, tmp_path / "src") as ledger:
+        ledger.skip(tricky)
+    [row] = read_ledger(tmp_path)
+    done = written(tricky, faces=[{"yaw": 3.0}], size=7, settings="abc", source="src")
+    assert row == replace(done, status="skipped")
+    assert (tmp_path / LEDGER_NAME).read_bytes().count(b"\n") == 2
 
 
 def test_any_file_name_survives(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ each, and a line cut short by a power loss is passed over on reading.
 import fcntl
 import json
 import os
+import re
 import struct
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -52,6 +53,10 @@ class Outcome:
 
 
 _FIELDS = tuple(field.name for field in fields(Outcome))
+_STATUS, _SECONDS = re.compile(rb'"status": "\w+"'), re.compile(rb'"seconds": [^,}]+')
+_HEAD = re.compile(  # of a line as it is written here
+    rb'\{"input": ("(?:[^"\\]|\\.)*"), "sha256": "\w*", "status": "(?:%s)", ' % "|".join(get_args(Status)).encode()
+)
 
 
 def refused(input_path: str, error: PhotoError, **known: Any) -> Outcome:
@@ -122,12 +127,21 @@ class Ledger:
         start = self._lines.get(input_path)
         return None if start is None else _read_line(self._reader, start)
 
+    def skip(self, input_path: str) -> None:
+        """Add the line of an input that an earlier run finished, and of this one: the same again, but ``skipped``."""
+        self._reader.seek(self._lines[input_path])
+        line = _STATUS.sub(b'"status": "skipped"', self._reader.readline(), 1)
+        self._write(_SECONDS.sub(b'"seconds": 0.0', line, 1))
+
     def append(self, outcome: Outcome) -> None:
         """Add one line; on return the system has it, so a killed process cannot lose it."""
         # not asdict: it would copy every face
         row = {name: getattr(outcome, name) for name in _FIELDS} | {"source": self._source}
+        self._write(json.dumps(row).encode() + b"\n")
+
+    def _write(self, line: bytes) -> None:
         with self._alone():
-            os.write(self._file, json.dumps(row).encode() + b"\n")
+            os.write(self._file, line)
 
 
 def read_ledger(folder: Path) -> list[Outcome]:
@@ -145,7 +159,8 @@ def _outcomes(path: Path, order: Callable[[Iterable[str]], list[str]]) -> Iterat
         with path.open("rb") as file:
             starts = _last_lines(file)
             for name in order(starts):
-                yield _read_line(file, starts[name])
+                if (outcome := _read_line(file, starts[name])) is not None:
+                    yield outcome
 
 
 def _last_lines(file: BinaryIO) -> dict[str, int]:
@@ -153,20 +168,30 @@ def _last_lines(file: BinaryIO) -> dict[str, int]:
     starts: dict[str, int] = {}
     start = 0
     for line in file:
-        try:
-            row = json.loads(line)
-            if row["status"] in get_args(Status):
-                starts[row["input"]] = start
-        except (ValueError, KeyError, TypeError):  # cut short by a crash: that input is simply done again
-            pass
+        if (name := _input_of(line)) is not None:
+            starts[name] = start
         start += len(line)
     return starts
 
 
-def _read_line(file: BinaryIO, start: int) -> Outcome:
+def _input_of(line: bytes) -> str | None:
+    """The input that a line is about; None where a crash cut it short: that input is simply done again."""
+    try:
+        if (head := _HEAD.match(line)) and line.endswith(b'"}\n'):  # five times as fast
+            return str(json.loads(head[1]))
+        row = json.loads(line)
+        return row["input"] if row["status"] in get_args(Status) else None
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _read_line(file: BinaryIO, start: int) -> Outcome | None:
     file.seek(start)
-    # a newer version may have written more
-    return Outcome(**{key: value for key, value in json.loads(file.readline()).items() if key in _FIELDS})
+    try:
+        row = json.loads(file.readline())
+    except ValueError:
+        return None
+    return Outcome(**{key: value for key, value in row.items() if key in _FIELDS})  # a newer version may write more
 
 
 def _lock(file: int, kind: int, start: int, length: int, wait: bool = False) -> None:

@@ -22,7 +22,7 @@ from pipelines.commands.options import (
     planned,
     run_watched,
 )
-from pipelines.configs import BulkConfig, FrontalizeConfig, ImageFormat, require_cpu
+from pipelines.configs import BulkConfig, Engine, FrontalizeConfig, ImageFormat, require_cpu
 from pipelines.frontal_views import frontal_views
 from pipelines.parsing import parse_shard
 from pipelines.screen import Interrupt, Screen
@@ -44,6 +44,7 @@ def batch(
     max_rejects: MaxRejects = ALL,
     overwrite: Overwrite = False,
     shard: Shard = WHOLE,
+    engine: Annotated[Engine, typer.Option(help="Who runs it: this machine's processes, or Ray.")] = "local",
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -58,7 +59,7 @@ def batch(
         device=device,
     )
     bulk, limit, screen = (
-        BulkConfig(workers=workers, overwrite=overwrite, shard=parse_shard(shard)),
+        BulkConfig(workers=workers, overwrite=overwrite, shard=parse_shard(shard), engine=engine),
         checked_limit(max_rejects),
         Screen(json, quiet),
     )
