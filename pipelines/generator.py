@@ -1,6 +1,7 @@
 """A trained generator in use: what names one, and how it is fed. The one place that knows the names of models."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -11,22 +12,24 @@ from torch import Tensor
 import models
 from pipelines.checkpoint import load_generator
 from pipelines.runs import to_images
-from toolkit.errors import CheckpointError
+from toolkit.errors import CheckpointError, ConfigError
 
 Image = NDArray[np.uint8]
+PER_THREAD = 8  # faces per pass on the CPU: more are no faster
 BUILT_IN = {"refiner": Path(models.__file__).parent / "weights" / "refiner.safetensors"}
 
 
 class Generator:
     """A trained generator, fed with crops of its own kind.
 
-    Every pass has the same shape, short ones filled up with zeros: on the CPU a face's
-    result then depends on that face alone, bit for bit, whatever else is in the batch, and
-    a resumed run equals an undisturbed one.
+    Every pass has the same shape, short ones filled up with zeros, and on the CPU runs on one
+    thread, several side by side: a face's result then depends on that face alone, bit for bit,
+    whatever else is in the batch and however many cores there are. A resumed run equals an
+    undisturbed one, and a cluster's one machine's.
 
     Args:
         path: its ``generator.safetensors``.
-        batch_size: faces per pass.
+        batch_size: faces per pass on a GPU.
         device: where it runs.
 
     Attributes:
@@ -46,16 +49,36 @@ class Generator:
         self.side = self.card.load_size or self.card.image_size
         self._edge = (self.side - self.card.image_size) // 2
         self.refines = self.card.architecture == "refiner"
-        self._batch_size, self._device = batch_size, device
+        self._batch_size, self._device = PER_THREAD if device.type == "cpu" else batch_size, device
+        self._threads = ThreadPoolExecutor(
+            torch.get_num_threads() if device.type == "cpu" else 1, initializer=torch.set_num_threads, initargs=(1,)
+        )
 
-    @torch.inference_mode()
     def __call__(self, photos: Sequence[Sequence[Image]]) -> list[Image]:
-        """Up to a batch of photos -> as many frontal faces, (S, S, 3) RGB, of the card's size.
+        """Photos -> as many frontal faces, (S, S, 3) RGB, of the card's size.
 
         Args:
             photos: of each its crop, (S, S, 3) RGB, S the side; for the refiner its frontal view, and (S, S) how well
                 the photo showed each pixel of that. The faces are then as large as the views.
+
+        Raises:
+            ConfigError: the device has no memory for one face. For a batch: it is halved, and stays so.
         """
+        parts = [photos[start : start + self._batch_size] for start in range(0, len(photos), self._batch_size)]
+        try:
+            return [face for faces in self._threads.map(self._pass, parts) for face in faces]
+        except torch.OutOfMemoryError as error:
+            if self._batch_size == 1:
+                side = len(photos[0][0])
+                raise ConfigError(
+                    f"{self._device} has no memory for one face of {side} px; use a smaller --size or --device cpu"
+                ) from error
+        self._batch_size = -(-self._batch_size // 2)  # from now on: what did not fit once will not fit again
+        torch.cuda.empty_cache()
+        return self(photos)
+
+    @torch.inference_mode()
+    def _pass(self, photos: Sequence[Sequence[Image]]) -> list[Image]:
         constants = self.card.normalization
         inputs = [(self._stacked([crops[0] for crops in photos]) - constants.mean) / constants.scale]
         if self.refines:

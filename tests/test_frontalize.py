@@ -13,6 +13,7 @@ from pipelines.batches import Normalization
 from pipelines.checkpoint import GeneratorCard, save_generator
 from pipelines.generator import Generator
 from tests.conftest import FRONTALIZE, Run, tree
+from toolkit.errors import ConfigError
 from toolkit.images import encode_image
 from toolkit.ledger import read_ledger
 from toolkit.photos import read_photo
@@ -91,6 +92,32 @@ def test_a_face_does_not_depend_on_its_neighbours(weights: Path) -> None:
     for place in (0, 3, 7):
         np.testing.assert_array_equal(generator([[crops[place]]])[0], together[place])
         np.testing.assert_array_equal(generator([[crop] for crop in crops[place:]])[0], together[place])
+    threads = torch.get_num_threads()
+    torch.set_num_threads(3)
+    np.testing.assert_array_equal(Generator(weights, 5, CPU)([[crop] for crop in crops * 2]), together * 2)
+    torch.set_num_threads(threads)
+
+
+def test_a_gpu_short_of_memory_gets_smaller_batches(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    generator, tried = Generator(weights, 8, CPU), []
+    crops = [[crop] for crop in np.random.default_rng(0).integers(0, 255, (8, 128, 128, 3), np.uint8)]
+    whole, inner = generator(crops), generator._net.forward
+
+    def forward(images: torch.Tensor) -> torch.Tensor:
+        tried.append(len(images))
+        if len(images) > most:
+            raise torch.OutOfMemoryError("no")
+        return inner(images)
+
+    most = 3
+    monkeypatch.setattr(generator._net, "forward", forward)
+    np.testing.assert_allclose(np.array(generator(crops), int), np.array(whole, int), atol=1)
+    assert tried == [8, 4, 2, 2, 2, 2]
+    generator(crops[:3])
+    assert tried[6:] == [2, 2]  # what did not fit once is not tried again
+    most = 0
+    with pytest.raises(ConfigError, match="no memory for one face of 128 px"):
+        generator(crops)
 
 
 def test_kill_nine_and_run_again_equals_one_run(photos: Path, weights: Path, tmp_path: Path) -> None:

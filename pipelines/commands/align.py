@@ -13,6 +13,7 @@ from pipelines.commands.options import (
     Device,
     Json,
     MaxRejects,
+    Metadata,
     Out,
     Overwrite,
     Quality,
@@ -55,6 +56,7 @@ def align(
     max_rejects: MaxRejects = ALL,
     overwrite: Overwrite = False,
     shard: Shard = WHOLE,
+    metadata: Metadata = False,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -80,4 +82,4 @@ def align(
     require_cpu(device)
     with Interrupt() as stop:
         plan = planned(source, out, screen).sharded(*bulk.shard)
-        run_watched(screen, plan, align_photos(plan, config, bulk, stop), "aligning", limit, stop)
+        run_watched(screen, plan, align_photos(plan, config, bulk, stop), "aligning", limit, stop, metadata)

@@ -11,6 +11,7 @@ from pipelines.commands.options import (
     Device,
     Json,
     MaxRejects,
+    Metadata,
     Out,
     Overwrite,
     Quality,
@@ -45,6 +46,7 @@ def batch(
     overwrite: Overwrite = False,
     shard: Shard = WHOLE,
     engine: Annotated[Engine, typer.Option(help="Who runs it: this machine's processes, or Ray.")] = "local",
+    metadata: Metadata = False,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -68,7 +70,7 @@ def batch(
         with Interrupt() as stop:
             plan = planned(source, out, screen).sharded(*bulk.shard)
             screen.say("frontalizing by geometry on the CPU")
-            run_watched(screen, plan, frontal_views(plan, config, bulk, stop), "frontalizing", limit, stop)
+            run_watched(screen, plan, frontal_views(plan, config, bulk, stop), "frontalizing", limit, stop, metadata)
         return
     from pipelines.frontalize import Frontalizer
 
@@ -76,4 +78,4 @@ def batch(
         plan = planned(source, out, screen).sharded(*bulk.shard)
         frontalizer = Frontalizer(config)
         screen.say(f"frontalizing with {frontalizer.card.architecture} on {frontalizer.device}")
-        run_watched(screen, plan, frontalizer.run(plan, bulk, stop), "frontalizing", limit, stop)
+        run_watched(screen, plan, frontalizer.run(plan, bulk, stop), "frontalizing", limit, stop, metadata)

@@ -9,6 +9,7 @@ import typer
 from pipelines.align_photos import align_photos
 from pipelines.bulk import Tally, share_of
 from pipelines.configs import AlignPhotosConfig, BulkConfig, all_cores
+from pipelines.metadata import write_metadata
 from pipelines.plan import Plan, plan_photos
 from pipelines.screen import INTERRUPTED, Interrupt, Screen, describe
 from toolkit.ledger import LEDGER_NAME, Outcome
@@ -21,6 +22,9 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout,
 Quiet = Annotated[bool, typer.Option("--quiet", help="Only errors.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Do finished inputs again instead of resuming.")]
 MaxRejects = Annotated[str, typer.Option(help="Rejected inputs beyond this make the exit code 1: a number or N%.")]
+Metadata = Annotated[
+    bool, typer.Option("--metadata", help="Write metadata.jsonl too: datasets' imagefolder loads OUT with it.")
+]
 Shard = Annotated[str, typer.Option(metavar="I/N", help="The I-th of N parts, from 0, for job arrays; one OUT.")]
 Quality = Annotated[int, typer.Option(help="Of JPEG and WebP, 1 to 100.")]
 
@@ -39,12 +43,20 @@ def planned(source: Path, out: Path, screen: Screen, leave_out: Path | None = No
 
 
 def run_watched(
-    screen: Screen, plan: Plan, outcomes: Iterator[Outcome], label: str, max_rejects: str, stop: Interrupt
+    screen: Screen,
+    plan: Plan,
+    outcomes: Iterator[Outcome],
+    label: str,
+    max_rejects: str,
+    stop: Interrupt,
+    metadata: bool = False,
 ) -> None:
     """Run a bulk stage to its end, tell the counts, exit as they say."""
     tally = screen.watch(outcomes, label, len(plan))
     screen.say(describe(tally))
     screen.say(f"ledger: {plan.out / LEDGER_NAME}")
+    if metadata:
+        screen.say(f"for datasets: {write_metadata(plan.out)}")
     screen.result(
         {
             **tally.counts,
