@@ -118,6 +118,8 @@ def _items(table: Any) -> list[Any]:
 @contextmanager
 def _session(workers: int) -> Iterator[None]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray would call home
+    os.environ.setdefault("RAY_IGNORE_UNHANDLED_ERRORS", "1")  # of its statistics, once for every block
+    os.environ.setdefault("RAY_worker_niceness", "0")  # Ray's workers would yield to everything else: 15
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # to the screen; Ray's own log has the rest
     import ray
 
