@@ -18,7 +18,7 @@ from toolkit.ledger import Outcome, read_ledger
 def cluster() -> Iterator[None]:
     """One Ray for all tests: it takes some ten seconds to start."""
     ray = pytest.importorskip("ray", reason="the extra ray is not installed: pip install '.[ray]'")
-    os.environ["RAY_worker_niceness"] = "0"  # as the engine has it
+    os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112  as the engine has it
     ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False)
     yield
     ray.shutdown()
