@@ -36,12 +36,26 @@ def require_cpu(device: str) -> None:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class JobLimits:
+    """What one photo may take of a worker process; beyond, it fails and the others go on."""
+
+    seconds: float = 60.0  # generous: a 150-megapixel photo takes 10 on a busy core
+    memory: int = 1536 << 20  # bytes, beyond what the models take: Pillow's largest photo and its copy
+
+    def __post_init__(self) -> None:
+        for name in ("seconds", "memory"):
+            if not getattr(self, name) > 0:
+                raise ConfigError(f"{name}={getattr(self, name)}: must be more than 0; leave it out for the default")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class BulkConfig:
     """How a bulk run goes about it; nothing here changes an output."""
 
     workers: int = field(default_factory=all_cores)  # processes
     overwrite: bool = False  # do finished inputs again
     shard: tuple[int, int] = (0, 1)  # (i, n): the i-th of n parts of the photos, for as many machines
+    limits: JobLimits = field(default_factory=JobLimits)  # of one photo
 
     def __post_init__(self) -> None:
         if self.workers < 1:

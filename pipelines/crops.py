@@ -224,14 +224,14 @@ def cut_into(
         ConfigError: OUT or a model cannot be used.
     """
     open_work = partial(_open_cut_and_write, plan.source, plan.out, open_cutter, form, settings)
-    return run_bulk(plan, spread(open_work, bulk.workers, stop), settings, bulk.overwrite)
+    return run_bulk(plan, spread(open_work, bulk, stop), settings, bulk.overwrite)
 
 
-def spread(open_work: Callable[[], Callable[[Job], Outcome]], workers: int, stop: Stop) -> Work:
-    """For :func:`pipelines.bulk.run_bulk`: jobs in worker processes; one that dies is its job's outcome."""
+def spread(open_work: Callable[[], Callable[[Job], Outcome]], bulk: BulkConfig, stop: Stop) -> Work:
+    """For :func:`pipelines.bulk.run_bulk`: jobs in worker processes; one that dies or hangs is its job's outcome."""
 
     def work(jobs: Sequence[Job]) -> Iterator[Outcome]:
-        for result in run_in_workers(open_work, jobs, workers, stop):
+        for result in run_in_workers(open_work, jobs, bulk.workers, stop, limits=bulk.limits):
             yield crash_outcome(result) if isinstance(result, Crash) else result
 
     return work
@@ -266,7 +266,5 @@ def write_output(path: Path, data: bytes) -> None:
 
 
 def crash_outcome(crash: Crash[Job]) -> Outcome:
-    """The ledger row of a photo during which the worker process died."""
-    return refused(
-        crash.job.input, PhotoFailed("crashed", "the process that read this file died; the file may be damaged")
-    )
+    """The ledger row of a photo that ended its worker process."""
+    return refused(crash.job.input, crash.error)

@@ -65,7 +65,9 @@ class Frontalizer:
 
         def work(jobs: Sequence[Job]) -> Iterator[Outcome]:
             ahead = 2 * self._config.batch_size
-            return self._through_network(run_in_workers(open_work, jobs, bulk.workers, stop, ahead), plan.out)
+            return self._through_network(
+                run_in_workers(open_work, jobs, bulk.workers, stop, ahead, bulk.limits), plan.out
+            )
 
         return run_bulk(plan, work, self._settings, bulk.overwrite)
 

@@ -57,7 +57,7 @@ class Verification:
         open_work = partial(open_look, self.root, self._config.faces, self._config.recognizer)
         for result in run_in_workers(open_work, list(self.entries), self._config.workers, stop):
             if isinstance(result, Crash):
-                yield Look(result.job, "crashed: the process that read this file died; the file may be damaged")
+                yield Look(result.job, result.error.reason)
             else:
                 yield result
 
