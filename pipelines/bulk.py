@@ -63,7 +63,10 @@ def _is_unchanged(last: Outcome, path: Path) -> bool:
         stat = path.stat()
         if stat.st_size != last.size:
             return False
-        return stat.st_mtime_ns == last.mtime_ns or hashlib.sha256(path.read_bytes()).hexdigest() == last.sha256
+        if stat.st_mtime_ns == last.mtime_ns:
+            return True
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == last.sha256
     except OSError:  # gone or unreadable: the run itself will say so
         return False
 

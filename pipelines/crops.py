@@ -105,8 +105,15 @@ def cut_photo(source: Path, job: Job, cutter: Cutter, keep_exif: bool = False) -
     except PhotoError as error:
         photo.error = error
     except CUT_ERRORS as error:
-        photo.error = PhotoFailed("unprocessable", f"{type(error).__name__}: {error}".splitlines()[0][:200])
+        photo.error = unprocessable(error)
     return photo
+
+
+def unprocessable(error: Exception) -> PhotoFailed:
+    """One of :data:`CUT_ERRORS`, named."""
+    if isinstance(error, MemoryError) or (isinstance(error, cv2.error) and error.code == cv2.Error.StsNoMem):
+        return PhotoFailed("out-of-memory", "it takes more memory than one photo may have; scale it down first")
+    return PhotoFailed("unprocessable", f"{type(error).__name__}: {error}".splitlines()[0][:200])
 
 
 def open_cut(source: Path, open_cutter: Callable[[], Cutter]) -> Callable[[Job], CutPhoto]:
