@@ -83,6 +83,8 @@ def convert_weights(path: Path, out: Path) -> int:
         LookupError,
         AttributeError,
         TypeError,
+        MemoryError,
+        ArithmeticError,
     ) as error:
         said = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
         raise CheckpointError(f"{path}: not the ancestor's generator, or more than weights: {said}") from error

@@ -123,7 +123,9 @@ class Verification:
 
     def _read_labels(self, home: str) -> Labels:
         try:
-            return read_labels(self.root / home, ("person", "sha256", "source", "yaw"))
+            labels = read_labels(self.root / home, ("person", "sha256", "source", "yaw"))
+            labels.numbers("yaw", list(labels.rows))
+            return labels
         except DatasetError as error:
             self._found.append(Defect("bad-labels", [f"{home}/{LABELS}".lstrip("/")], str(error)))
             return Labels({}, {})

@@ -218,7 +218,8 @@ def _named(error: Exception) -> PhotoError:
         return PhotoFailed("out-of-memory", "its decoder wants more memory than it may have; scale it down first")
     if isinstance(error, UnidentifiedImageError):
         return PhotoFailed("not-an-image", "the content is no image format that is read here")
-    return PhotoFailed("unreadable", f"{type(error).__name__}: {error}".splitlines()[0][:200])
+    said = (str(error).splitlines() or [""])[0][:200]
+    return PhotoFailed("unreadable", f"the file is damaged or cut short ({type(error).__name__}: {said})")
 
 
 def _too_large() -> PhotoRejected:
