@@ -71,7 +71,7 @@ class CutPhoto:
     error: PhotoError | None = None
     exif: bytes | None = None  # for the crops, where the run wants it
     file: dict[str, Any] = field(default_factory=dict)  # sha256, size, mtime_ns of the input, as the ledger has them
-    started: float = field(default_factory=time.time)
+    started: float = field(default_factory=time.monotonic)  # one clock for all processes, which nobody sets
 
     def outcome(self, outputs: list[str], settings: str) -> Outcome:
         """The ledger row, now that the outputs are in place."""
@@ -84,7 +84,7 @@ class CutPhoto:
         return refused(self.job.input, error, **self._closing(settings))
 
     def _closing(self, settings: str) -> dict[str, Any]:
-        return {"seconds": round(time.time() - self.started, 4), "settings": settings, **self.file}
+        return {"seconds": round(time.monotonic() - self.started, 4), "settings": settings, **self.file}
 
 
 def cut_photo(source: Path, job: Job, cutter: Cutter, keep_exif: bool = False) -> CutPhoto:

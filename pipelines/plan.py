@@ -70,7 +70,7 @@ class Plan:
             twins.setdefault(_folded(job.stem), []).append(job.input)
         shared = {stem for stem, group in twins.items() if len(group) > 1}
         refusals = [
-            refused(job.input, PhotoFailed("collision", f"on this disk {_same_output(job.input, twins[folded])}"))
+            refused(job.input, PhotoFailed("collision", f"on this disk the {_same_output(job.input, twins[folded])}"))
             for job in self.jobs
             if (folded := _folded(job.stem)) in shared
         ]

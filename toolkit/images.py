@@ -59,8 +59,10 @@ def list_photos(root: Path, leave_out: Path | None = None) -> tuple[list[str], C
                 if leave_out is None or Path(entry.path) != leave_out:
                     walk(entry.path, f"{inside}{entry.name}/")
             elif (suffix := os.path.splitext(entry.name)[1].lower()) in PHOTO_SUFFIXES:
-                if entry.is_file() or entry.is_symlink():  # a dead link becomes an `unreadable` row
+                if entry.is_symlink() or entry.is_file():  # a dead link, or a ring of them, becomes an `unreadable` row
                     photos.append(inside + entry.name)
+                else:
+                    others["(pipe or device)"] += 1
             else:
                 others[suffix or "(none)"] += 1
 
