@@ -110,10 +110,12 @@ def load_weights(path: Path, generator: nn.Module) -> None:
 
 def _require_fit(path: Path, card: GeneratorCard, stored: dict[str, list[int]]) -> None:
     """Compare with a network that has shapes and no numbers."""
-    with torch.device("meta"):
-        wanted = {
-            name: list(value.shape) for name, value in GENERATORS[card.architecture](**card.shape).state_dict().items()
-        }
+    try:
+        with torch.device("meta"):
+            network = GENERATORS[card.architecture](**card.shape)
+    except (TypeError, ValueError, ArithmeticError, LookupError) as error:
+        raise CheckpointError(f"model {path}: no {card.architecture} has the shape {card.shape} of its card") from error
+    wanted = {name: list(value.shape) for name, value in network.state_dict().items()}
     for name in sorted(wanted.keys() | stored.keys()):
         if wanted.get(name) != stored.get(name):
             raise CheckpointError(
@@ -163,10 +165,10 @@ def load_state(path: Path) -> dict[str, Any]:
         CheckpointError: not one of ours, or damaged.
     """
     try:
-        _require_plain_zip(path)
+        require_plain_zip(path)
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except _DAMAGED as error:
-        what = (str(error).splitlines() or [type(error).__name__])[0][:200]
+        what = f"{type(error).__name__}: {error}".splitlines()[0][:200]
         raise CheckpointError(f"{path}: cannot be read ({what}); remove it to start over") from error
     if not isinstance(state, dict):
         raise CheckpointError(f"{path}: holds a {type(state).__name__}, no training state; remove it to start over")
@@ -175,8 +177,12 @@ def load_state(path: Path) -> dict[str, Any]:
     return state
 
 
-def _require_plain_zip(path: Path) -> None:
-    """As torch writes it: nothing compressed, so what is read is no larger than the file; torch compares the rest."""
+def require_plain_zip(path: Path) -> None:
+    """As torch writes it: nothing compressed, so what is read is no larger than the file; torch compares the rest.
+
+    Raises:
+        ValueError, zipfile.BadZipFile, OSError: another file.
+    """
     with zipfile.ZipFile(path) as archive:
         entries = archive.infolist()
     if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):

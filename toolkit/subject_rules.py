@@ -51,7 +51,10 @@ def _subject_by_folder(photo: str) -> str:
 def _subject_by_table(path: Path) -> Callable[[str], str]:
     try:
         with path.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
-            table = {row["file"] or "": row["subject"] for row in csv.DictReader(file)}
+            rows = csv.DictReader(file)
+            if missing := {"file", "subject"} - set(rows.fieldnames or ()):
+                raise KeyError(*missing)
+            table = {row["file"] or "": row["subject"] for row in rows}
     except (OSError, KeyError, csv.Error) as error:
         raise ConfigError(
             f"--subjects {path}: cannot be read as a CSV with the columns file and subject ({error!r})"
