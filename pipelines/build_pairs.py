@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from toolkit.quality import row_score
 from toolkit.subject_rules import subject_rule
 
 VERSION = 2  # raised when the same crops would give another set
+POSED = ("yaw", "pitch", "roll", "sharpness", "eyes_open", "mouth_open")  # what a face is judged by
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +89,9 @@ def _read_crops(source: Path, aligned: Path) -> tuple[list[Crop], list[Outcome]]
             refusals.append(
                 Outcome(input=row.input, status="failed" if row.status == "failed" else "rejected", reason=row.reason)
             )
-        for output, face in zip(row.outputs, row.faces or [{}] * len(row.outputs), strict=True):
+        for output, face in zip(row.outputs, chain(row.faces, repeat({})), strict=False):
             name = row.input if source != aligned else output
-            if "sharpness" not in face:
+            if any(face.get(name) is None for name in POSED):
                 detail = "the ledger beside it has no pose for it; run `frontalize align` on the photos"
                 refusals.append(refused(name, PhotoRejected("no-pose", detail)))
             elif (aligned / output).exists():

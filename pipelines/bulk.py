@@ -28,9 +28,12 @@ def run_bulk(plan: Plan, work: Work, settings: str, overwrite: bool) -> Iterator
         overwrite: do all again.
 
     Raises:
-        ConfigError: OUT cannot be written, or another run is writing there.
+        ConfigError: OUT cannot be written, another run is writing there, or a link in it leads elsewhere.
     """
+    _require_real_folders(plan)
     with Ledger(plan.out, plan.source, plan.shard) as ledger:
+        if _is_blind_to_case(ledger.path):
+            plan = plan.without_case_twins()
         todo: list[Job] = []
         for job in plan.jobs:
             last = None if overwrite else ledger.last(job.input)
@@ -44,6 +47,20 @@ def run_bulk(plan: Plan, work: Work, settings: str, overwrite: bool) -> Iterator
             _remove_stale(ledger.last(outcome.input), outcome, plan.out, owners)
             ledger.append(outcome)
             yield outcome
+
+
+def _require_real_folders(plan: Plan) -> None:
+    """What is written to OUT shall lie in OUT: none of its folders may be a link that somebody left there."""
+    homes = {job.stem.rpartition("/")[0] for job in plan.jobs}
+    for folder in sorted({folder for home in homes for folder in (Path(home), *Path(home).parents)} - {Path()}):
+        if (plan.out / folder).is_symlink():
+            raise ConfigError(f"OUT {plan.out / folder}: is a link to another place; remove it or choose another OUT")
+
+
+def _is_blind_to_case(ledger: Path) -> bool:
+    """The disk takes A.jpg and a.jpg for one name (most USB sticks, Windows and Mac shares): asked of a file there."""
+    other = ledger.with_name(ledger.name.upper())
+    return other.exists() and other.samefile(ledger)
 
 
 def _is_finished(last: Outcome, job: Job, plan: Plan, settings: str) -> bool:
@@ -64,7 +81,10 @@ def _is_unchanged(last: Outcome, path: str) -> bool:
         stat = os.stat(path)  # noqa: PTH116
         if stat.st_size != last.size:
             return False
-        return stat.st_mtime_ns == last.mtime_ns or hashlib.sha256(Path(path).read_bytes()).hexdigest() == last.sha256
+        if stat.st_mtime_ns == last.mtime_ns:
+            return True
+        with Path(path).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == last.sha256
     except OSError:  # gone or unreadable: the run itself will say so
         return False
 

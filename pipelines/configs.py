@@ -37,6 +37,19 @@ def require_cpu(device: str) -> None:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class JobLimits:
+    """What one photo may take of a worker process; beyond, it fails and the others go on."""
+
+    seconds: float = 60.0  # generous: a 150-megapixel photo takes 10 on a busy core
+    memory: int = 1536 << 20  # bytes, beyond what the models take: Pillow's largest photo and its copy
+
+    def __post_init__(self) -> None:
+        for name in ("seconds", "memory"):
+            if not getattr(self, name) > 0:
+                raise ConfigError(f"{name}={getattr(self, name)}: must be more than 0; leave it out for the default")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class BulkConfig:
     """How a bulk run goes about it; nothing here changes an output."""
 
@@ -44,6 +57,7 @@ class BulkConfig:
     overwrite: bool = False  # do finished inputs again
     shard: tuple[int, int] = (0, 1)  # (i, n): the i-th of n parts of the photos, for as many machines
     engine: Engine = "local"  # who runs it: processes of this machine, or Ray
+    limits: JobLimits = field(default_factory=JobLimits)  # of one photo
 
     def __post_init__(self) -> None:
         if self.workers < 1:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from models.encoder_decoder import IMAGE_SIZE, EncoderDecoder
-from pipelines.checkpoint import GeneratorCard, load_generator, save_generator
+from pipelines.checkpoint import GeneratorCard, load_generator, require_plain_zip, save_generator
 from pipelines.legacy_pickle import Shell, read_legacy_module
 from pipelines.recipes.scaleway import Scaleway
 from toolkit.errors import CheckpointError
@@ -74,6 +74,7 @@ def convert_weights(path: Path, out: Path) -> int:
     names = [*_OWN, *(f"torch.nn.modules.{layer}" for layer in _LAYERS)]
     try:
         module = _read(path, names)
+        found = list(_tensors(module, set())) if isinstance(module, Shell) else []
     except (
         UnpicklingError,
         RuntimeError,
@@ -83,12 +84,14 @@ def convert_weights(path: Path, out: Path) -> int:
         LookupError,
         AttributeError,
         TypeError,
+        MemoryError,
+        zipfile.BadZipFile,
+        ArithmeticError,
     ) as error:
         said = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
         raise CheckpointError(f"{path}: not the ancestor's generator, or more than weights: {said}") from error
     if not isinstance(module, Shell):
         raise CheckpointError(f"{path}: holds a {type(module).__name__}, not a pickled module")
-    found = list(_tensors(module))
     net = EncoderDecoder()
     wanted = {name: value for name, value in net.state_dict().items() if not name.endswith(_COUNTER)}
     shapes = [tuple(value.shape) for value in wanted.values()]
@@ -112,17 +115,25 @@ def convert_weights(path: Path, out: Path) -> int:
 def _read(path: Path, names: list[str]) -> Any:
     if not zipfile.is_zipfile(path):
         return read_legacy_module(path, names)
+    require_plain_zip(path)
     with torch.serialization.safe_globals([(Shell, name) for name in names]), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of pickle protocols
         return torch.load(path, map_location="cpu", weights_only=True)
 
 
-def _tensors(shell: Shell) -> Iterator[Tensor]:
-    """Parameters and buffers, layer by layer, in the order in which they were registered."""
+def _tensors(shell: Shell, seen: set[int]) -> Iterator[Tensor]:
+    """Parameters and buffers, layer by layer, in the order in which they were registered.
+
+    Raises:
+        UnpicklingError: a layer stands in two places: few bytes could make a tree without end of it.
+    """
+    if id(shell) in seen:
+        raise UnpicklingError("a layer stands in two places")
+    seen.add(id(shell))
     for kind in ("_parameters", "_buffers"):
         for name, value in shell.state.get(kind, {}).items():
             if value is not None and name != _COUNTER:
                 yield value.detach().float()
     for part in shell.state.get("_modules", {}).values():
         if isinstance(part, Shell):
-            yield from _tensors(part)
+            yield from _tensors(part, seen)

@@ -74,7 +74,7 @@ class CutPhoto:
     error: PhotoError | None = None
     exif: bytes | None = None  # for the crops, where the run wants it
     file: dict[str, Any] = field(default_factory=dict)  # sha256, size, mtime_ns of the input, as the ledger has them
-    started: float = field(default_factory=time.time)
+    started: float = field(default_factory=time.monotonic)  # one clock for all processes, which nobody sets
 
     def outcome(self, outputs: list[str], settings: str) -> Outcome:
         """The ledger row, now that the outputs are in place."""
@@ -87,7 +87,7 @@ class CutPhoto:
         return refused(self.job.input, error, **self._closing(settings))
 
     def _closing(self, settings: str) -> dict[str, Any]:
-        return {"seconds": round(time.time() - self.started, 4), "settings": settings, **self.file}
+        return {"seconds": round(time.monotonic() - self.started, 4), "settings": settings, **self.file}
 
 
 def cut_photo(source: Path, job: Job, cutter: Cutter, keep_exif: bool = False) -> CutPhoto:
@@ -108,8 +108,15 @@ def cut_photo(source: Path, job: Job, cutter: Cutter, keep_exif: bool = False) -
     except PhotoError as error:
         photo.error = error
     except CUT_ERRORS as error:
-        photo.error = PhotoFailed("unprocessable", f"{type(error).__name__}: {error}".splitlines()[0][:200])
+        photo.error = unprocessable(error)
     return photo
+
+
+def unprocessable(error: Exception) -> PhotoFailed:
+    """One of :data:`CUT_ERRORS`, named."""
+    if isinstance(error, MemoryError) or (isinstance(error, cv2.error) and error.code == cv2.Error.StsNoMem):
+        return PhotoFailed("out-of-memory", "it takes more memory than one photo may have; scale it down first")
+    return PhotoFailed("unprocessable", f"{type(error).__name__}: {error}".splitlines()[0][:200])
 
 
 def open_cut(source: Path, open_cutter: Callable[[], Cutter]) -> Callable[[Job], CutPhoto]:
@@ -227,7 +234,7 @@ def cut_into(
         ConfigError: OUT or a model cannot be used.
     """
     open_work = partial(_open_cut_and_write, plan.source, plan.out, open_cutter, form, settings)
-    work = spread(open_work, bulk.workers, stop)
+    work = spread(open_work, bulk, stop)
     if bulk.engine == "ray":
         work = on_ray([Stage(partial(open_each, open_work))], PER_BLOCK, bulk.workers, stop, work)
     return run_bulk(plan, work, settings, bulk.overwrite)
@@ -238,11 +245,11 @@ def open_each(open_work: Callable[[], Callable[[Job], ResultT]]) -> Callable[[Se
     return partial(map, open_work())
 
 
-def spread(open_work: Callable[[], Callable[[Job], Outcome]], workers: int, stop: Stop) -> Work:
-    """For :func:`pipelines.bulk.run_bulk`: jobs in worker processes; one that dies is its job's outcome."""
+def spread(open_work: Callable[[], Callable[[Job], Outcome]], bulk: BulkConfig, stop: Stop) -> Work:
+    """For :func:`pipelines.bulk.run_bulk`: jobs in worker processes; one that dies or hangs is its job's outcome."""
 
     def work(jobs: Sequence[Job]) -> Iterator[Outcome]:
-        for result in run_in_workers(open_work, jobs, workers, stop):
+        for result in run_in_workers(open_work, jobs, bulk.workers, stop, limits=bulk.limits):
             yield crash_outcome(result) if isinstance(result, Crash) else result
 
     return work
@@ -277,7 +284,5 @@ def write_output(path: Path, data: bytes) -> None:
 
 
 def crash_outcome(crash: Crash[Job]) -> Outcome:
-    """The ledger row of a photo during which the worker process died."""
-    return refused(
-        crash.job.input, PhotoFailed("crashed", "the process that read this file died; the file may be damaged")
-    )
+    """The ledger row of a photo that ended its worker process."""
+    return refused(crash.job.input, crash.error)

@@ -219,7 +219,7 @@ class Evaluation:
         if isinstance(result, Unseen):
             self.failed[result.number] = result.reason
             return result.number
-        self.failed[result.job.number] = "crashed: the process that read these files died; one may be damaged"
+        self.failed[result.job.number] = result.error.reason
         return result.job.number
 
     def _target_side(self) -> int:

@@ -67,7 +67,7 @@ class Frontalizer:
 
         def locally(jobs: Sequence[Job]) -> Iterator[Outcome]:
             ahead = 2 * self._config.batch_size
-            return self.finish(plan.out, run_in_workers(open_work, jobs, bulk.workers, stop, ahead))
+            return self.finish(plan.out, run_in_workers(open_work, jobs, bulk.workers, stop, ahead, bulk.limits))
 
         work: Work = locally
         if bulk.engine == "ray":

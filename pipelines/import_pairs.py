@@ -68,7 +68,7 @@ def cut_crops(plan: Plan, config: ImportConfig, bulk: BulkConfig, stop: Stop) ->
     """
     settings = digest(config.kind, config.size, config.align, config.format, config.quality, VERSION)
     open_work = partial(open_foreign_work, plan.source, plan.out, config, settings)
-    return run_bulk(plan, spread(open_work, bulk.workers, stop), settings, bulk.overwrite)
+    return run_bulk(plan, spread(open_work, bulk, stop), settings, bulk.overwrite)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.crops import CUT_ERRORS, open_quiet_landmarker, with_border
+from pipelines.crops import CUT_ERRORS, open_quiet_landmarker, unprocessable, with_border
 from toolkit.align import cut
 from toolkit.cascade import FindConfig
 from toolkit.errors import PhotoError
@@ -59,7 +59,7 @@ def _look(root: Path, landmarker: Landmarker | None, recognizer: Recognizer | No
     except PhotoError as error:
         return Look(file, error.reason)
     except CUT_ERRORS as error:
-        return Look(file, f"unprocessable: {error}"[:200])
+        return Look(file, unprocessable(error).reason)
 
 
 def _face(pixels: NDArray[np.uint8], landmarker: Landmarker, recognizer: Recognizer | None) -> dict[str, object]:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.crops import CUT_ERRORS, open_quiet_landmarker, turned_to_front
+from pipelines.crops import CUT_ERRORS, open_quiet_landmarker, turned_to_front, unprocessable
 from toolkit.align import AlignConfig, align_photo
 from toolkit.cascade import FindConfig
 from toolkit.errors import PhotoError, PhotoFailed, PhotoRejected
@@ -92,7 +92,7 @@ def _see(root: Path, turn: Turn | None, job: PairJob) -> Sight | Unseen:
     except PhotoError as error:
         return Sight(job.number, shown, target, reason=error.reason)
     except CUT_ERRORS as error:
-        return Sight(job.number, shown, target, reason=f"unprocessable: {error}"[:200])
+        return Sight(job.number, shown, target, reason=unprocessable(error).reason)
 
 
 def _read(root: Path, file: str) -> tuple[Photo, Image]:
@@ -102,7 +102,7 @@ def _read(root: Path, file: str) -> tuple[Photo, Image]:
     except PhotoError as error:
         raise type(error)(error.code, f"{file}: {error.detail}") from error
     except CUT_ERRORS as error:
-        raise PhotoFailed("unprocessable", f"{file}: {error}"[:200]) from error
+        raise PhotoFailed(unprocessable(error).code, f"{file}: {error}"[:200]) from error
     height, width = pixels.shape[:2]
     if height != width:
         raise PhotoRejected("not-square", f"{file}: {width} x {height} px is no crop; use `frontalize align`")

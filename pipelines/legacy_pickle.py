@@ -5,7 +5,9 @@ the form in which whole modules stand there, so this one reads it: it knows tens
 dictionaries and the names it is given, which become empty shells; any other name is refused.
 """
 
+import os
 import pickle
+import pickletools
 from collections import OrderedDict
 from collections.abc import Collection
 from pathlib import Path
@@ -15,7 +17,7 @@ import torch
 from torch import Tensor
 
 MAGIC, PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
-MOST = 1 << 27  # numbers in all storages: the published generator has 5.6 million
+MOST_NOTES = 1 << 20  # a pickle numbers what it refers to again, and its reader makes room for the highest number
 DTYPES = {
     "FloatStorage": torch.float32,
     "DoubleStorage": torch.float64,
@@ -45,7 +47,7 @@ def read_legacy_module(path: Path, names: Collection[str]) -> Any:
         if [_plain(file), _plain(file)] != [MAGIC, PROTOCOL]:
             raise pickle.UnpicklingError("not in torch's format")
         _plain(file)  # byte order and sizes of the machine that wrote it
-        reader = _Reader(file, names)
+        reader = _checked(file, names)
         module = reader.load()
         for key in _plain(file):
             storage = reader.storages[key]
@@ -60,7 +62,7 @@ def read_legacy_module(path: Path, names: Collection[str]) -> Any:
 class _Reader(pickle.Unpickler):
     def __init__(self, file: IO[bytes], names: Collection[str]) -> None:
         super().__init__(file, encoding="utf-8")
-        self._names = names
+        self._names, self._room = names, os.fstat(file.fileno()).st_size
         self.storages: dict[str, Tensor] = {}
 
     def find_class(self, module: str, name: str) -> Any:
@@ -81,15 +83,27 @@ class _Reader(pickle.Unpickler):
         if kind != "storage" or view is not None:
             raise pickle.UnpicklingError(f"it holds a {kind} of a kind that weights have no use for")
         if key not in self.storages:
-            if count + sum(map(len, self.storages.values())) > MOST:
-                raise pickle.UnpicklingError(f"its tensors hold more than {MOST:,} numbers")
+            self._room -= count * dtype.itemsize
+            if self._room < 0:
+                raise pickle.UnpicklingError("its tensors are larger than the file")
             self.storages[key] = torch.zeros(count, dtype=dtype)
         return self.storages[key]
 
 
 def _plain(file: IO[bytes]) -> Any:
     """A pickle of numbers, texts and lists."""
-    return _Reader(file, ()).load()
+    return _checked(file, ()).load()
+
+
+def _checked(file: IO[bytes], names: Collection[str]) -> _Reader:
+    """A reader of the next pickle in the file, once it is known that it is one and takes no more memory than it has
+    bytes: a single number could ask for sixty gigabytes."""
+    start = file.tell()
+    for operation, argument, _ in pickletools.genops(file):
+        if operation.name in ("PUT", "LONG_BINPUT") and int(argument or 0) > MOST_NOTES:
+            raise pickle.UnpicklingError(f"it numbers more than {MOST_NOTES:,} of its parts")
+    file.seek(start)
+    return _Reader(file, names)
 
 
 def _tensor(storage: Tensor, offset: int, size: tuple[int, ...], stride: tuple[int, ...], *_: Any) -> Tensor:

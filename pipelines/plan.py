@@ -2,8 +2,10 @@
 
 import os
 import re
+import unicodedata
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 
 from toolkit.errors import ConfigError, PhotoFailed
@@ -61,6 +63,20 @@ class Plan:
             elsewhere=[job for number, job in enumerate(self.jobs) if number % parts != part],
         )
 
+    def without_case_twins(self) -> "Plan":
+        """For a disk that is blind to case: inputs whose outputs would differ in nothing else are refused, too."""
+        twins: dict[str, list[str]] = {}
+        for job in chain(self.jobs, self.elsewhere):
+            twins.setdefault(_folded(job.stem), []).append(job.input)
+        shared = {stem for stem, group in twins.items() if len(group) > 1}
+        refusals = [
+            refused(job.input, PhotoFailed("collision", f"on this disk the {_same_output(job.input, twins[folded])}"))
+            for job in self.jobs
+            if (folded := _folded(job.stem)) in shared
+        ]
+        jobs = [job for job in self.jobs if _folded(job.stem) not in shared]
+        return replace(self, jobs=jobs, refused=[*self.refused, *refusals])
+
 
 def plan_photos(source: Path, out: Path, leave_out: Path | None = None) -> Plan:
     """Mirror a folder of photos onto an output folder.
@@ -116,11 +132,16 @@ def _collisions(named: list[tuple[str, str]], shared: set[str]) -> list[Outcome]
         if stem in shared:
             inputs[stem].append(photo)
     return [
-        refused(photo, PhotoFailed("collision", f"same output as {_others(photo, group)}; rename one of them"))
+        refused(photo, PhotoFailed("collision", _same_output(photo, group)))
         for group in inputs.values()
         for photo in group
     ]
 
 
-def _others(photo: str, group: list[str]) -> str:
-    return ", ".join(other for other in group if other != photo)
+def _folded(stem: str) -> str:
+    """What such a disk compares: without case, accents in one form."""
+    return unicodedata.normalize("NFC", stem.casefold())
+
+
+def _same_output(photo: str, group: list[str]) -> str:
+    return f"same output as {', '.join(other for other in group if other != photo)}; rename one of them"

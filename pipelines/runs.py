@@ -14,6 +14,7 @@ from toolkit.errors import ConfigError
 from toolkit.images import write_whole
 
 CONFIG, METRICS = "config.json", "metrics.jsonl"
+MOST_CONFIG = 1 << 20  # bytes
 _LINE = 20  # px, of a title
 
 
@@ -26,13 +27,24 @@ def claim_run(run: Path, config: dict[str, Any]) -> None:
     path = run / CONFIG
     config = json.loads(json.dumps(config))  # as it will be read again: tuples are lists there
     if path.exists():
-        earlier = json.loads(path.read_text(encoding="utf-8"))
+        earlier = _read_config(path)
         if difference := _difference(earlier, config):
             raise ConfigError(f"RUN {run} has another config: {difference}. Use the same settings, or another RUN")
         return
     if run.exists() and any(run.iterdir()):
         raise ConfigError(f"RUN {run} is not empty and holds no {CONFIG}; choose a new folder")
     write_whole(path, json.dumps(config, indent=2) + "\n")
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            config = json.loads(file.read(MOST_CONFIG))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ConfigError(f"{path}: cannot be read ({error}); choose a new RUN") from error
+    if not isinstance(config, dict):
+        raise ConfigError(f"{path}: holds no run's config; choose a new RUN")
+    return config
 
 
 def _difference(earlier: dict[str, Any], now: dict[str, Any]) -> str:
@@ -57,9 +69,8 @@ class Metrics:
     def __init__(self, run: Path, step: int) -> None:
         self._path = run / METRICS
         if self._path.exists():
-            lines = self._path.read_text(encoding="utf-8").splitlines()
-            kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= step]
-            write_whole(self._path, "".join(f"{line}\n" for line in kept))
+            lines = self._path.read_text(encoding="utf-8", errors="replace").splitlines()
+            write_whole(self._path, "".join(f"{line}\n" for line in lines if _is_until(step, line)))
         self._events = SummaryWriter(str(run), purge_step=step + 1)
 
     def add(self, step: int, values: dict[str, float]) -> None:
@@ -72,6 +83,14 @@ class Metrics:
     def close(self) -> None:
         """Flush the events."""
         self._events.close()
+
+
+def _is_until(step: int, line: str) -> bool:
+    """A whole line, up to that step; one that was cut short or damaged is none."""
+    try:
+        return bool(json.loads(line)["step"] <= step)
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return False
 
 
 def sample_grid(rows: list[Tensor], normalization: Normalization) -> np.ndarray[Any, Any]:

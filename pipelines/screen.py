@@ -3,6 +3,7 @@
 import json
 import signal
 import time
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from types import FrameType, TracebackType
 from typing import Any, TypeVar
@@ -36,11 +37,11 @@ class Screen:
     def say(self, text: str) -> None:
         """One line for a person; never markup, since file names may hold brackets."""
         if not self._quiet:
-            (self._err if self._as_json else self._out).print(text, markup=False)
+            (self._err if self._as_json else self._out).print(printable(text), markup=False)
 
     def complain(self, text: str) -> None:
         """One red line on stderr, also when quiet."""
-        self._err.print(text, style="red", markup=False)
+        self._err.print(printable(text), style="red", markup=False)
 
     def table(self, table: Table) -> None:
         """A table for a person."""
@@ -79,9 +80,19 @@ class Screen:
         for outcome in self.track(outcomes, label, total, lambda _: ""):
             tally.add(outcome)
             if outcome.status == "failed" and tally.counts["failed"] <= SHOWN_FAILURES:
-                self.complain(f"failed {outcome.input}: {outcome.reason}")
+                self.complain(f"failed {outcome.input}: {outcome.reason}".replace("\n", "\\n"))
         tally.seconds = time.monotonic() - started
         return tally
+
+
+def printable(text: str) -> str:
+    """A text that no terminal takes for a command: names may hold escape sequences, and bytes that are no Unicode."""
+    return "".join(
+        character.encode("unicode_escape").decode()
+        if unicodedata.category(character) in ("Cc", "Cf", "Cs") and character != "\n"
+        else character
+        for character in text
+    )
 
 
 class _Rate(ProgressColumn):

@@ -6,12 +6,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from pipelines.plan import Plan
 from toolkit.images import write_whole
 from toolkit.labels import ATTRIBUTE, LABELS, write_labels
 from toolkit.ledger import LEDGER_NAME, Outcome, sorted_outcomes
+from toolkit.photos import READ_ERRORS
 from toolkit.subjects import MASK
 
 CARD = "README.md"
@@ -95,7 +96,7 @@ def _sizes(root: Path, files: list[str]) -> str:
         try:
             with Image.open(root / file) as photo:
                 sizes["{} x {} px".format(*photo.size)] += 1
-        except (OSError, UnidentifiedImageError):
+        except READ_ERRORS:  # a set may be built from crops that somebody else put there
             sizes["unreadable"] += 1
     return f"{_counts(sizes)} (of {sizes.total():,} files looked at)"
 

@@ -44,7 +44,7 @@ def synthesize_pairs(plan: Plan, config: SynthConfig, bulk: BulkConfig, stop: St
     """
     settings = digest(config, VERSION)
     open_work = partial(_open_work, plan.source, plan.out, config, settings)
-    yield from run_bulk(plan, spread(open_work, bulk.workers, stop), settings, bulk.overwrite)
+    yield from run_bulk(plan, spread(open_work, bulk, stop), settings, bulk.overwrite)
     finish_set(plan, "frontalize pairs synth")
 
 

@@ -25,7 +25,7 @@ from pipelines.recipes.registry import make_recipe, normalization_of, recipe_set
 from pipelines.runs import Metrics, claim_run
 from pipelines.validation import save_grids, validate
 from pipelines.workers import Stop
-from toolkit.errors import ConfigError, TrainingDiverged
+from toolkit.errors import CheckpointError, ConfigError, TrainingDiverged
 from toolkit.images import write_whole
 from toolkit.subjects import parts_of, read_pairs, spread_over_subjects
 
@@ -152,14 +152,20 @@ class Training:
                 load_weights(Path(self._config.start_from), self._recipe.generator)
             return 0
         state = load_state(path)
-        for name, part in self._recipe.state().items():
-            part.load_state_dict(state["recipe"][name])
-        if self._average is not None:
-            self._average.load_state_dict(state["average"])
-        torch.set_rng_state(state["random"])
-        if self.device.type == "cuda" and "random_cuda" in state:
-            torch.cuda.set_rng_state(state["random_cuda"], self.device)
-        return int(state["step"])
+        try:
+            for name, part in self._recipe.state().items():
+                part.load_state_dict(state["recipe"][name])
+            if self._average is not None:
+                self._average.load_state_dict(state["average"])
+            torch.set_rng_state(state["random"])
+            if self.device.type == "cuda" and "random_cuda" in state:
+                torch.cuda.set_rng_state(state["random_cuda"], self.device)
+            return int(state["step"])
+        except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
+            said = (str(error).splitlines() or [""])[0][:200]
+            raise CheckpointError(
+                f"{path}: not this recipe's state ({type(error).__name__}: {said}); remove it to start over"
+            ) from error
 
     @property
     def _shown(self) -> PairBatch:

@@ -57,7 +57,7 @@ class Verification:
         open_work = partial(open_look, self.root, self._config.faces, self._config.recognizer)
         for result in run_in_workers(open_work, list(self.entries), self._config.workers, stop):
             if isinstance(result, Crash):
-                yield Look(result.job, "crashed: the process that read this file died; the file may be damaged")
+                yield Look(result.job, result.error.reason)
             else:
                 yield result
 
@@ -123,7 +123,9 @@ class Verification:
 
     def _read_labels(self, home: str) -> Labels:
         try:
-            return read_labels(self.root / home, ("person", "sha256", "source", "yaw"))
+            labels = read_labels(self.root / home, ("person", "sha256", "source", "yaw"))
+            labels.numbers("yaw", list(labels.rows))
+            return labels
         except DatasetError as error:
             self._found.append(Defect("bad-labels", [f"{home}/{LABELS}".lstrip("/")], str(error)))
             return Labels({}, {})

@@ -1,41 +1,46 @@
-"""Jobs spread over worker processes that load their model once; a worker that dies costs one job, not the run."""
+"""Jobs spread over worker processes that load their model once; one that dies or hangs costs one job, not the run.
+
+Every worker has a pipe of its own, and says in shared memory which of its jobs it is doing and since when: whatever
+ends it, that job is to blame. A thread listens to each, so that results are taken in while the caller is busy.
+"""
 
 import contextlib
-import ctypes
 import multiprocessing
-import multiprocessing.connection
-import os
+import pickle
 import signal
-import sys
 import threading
+import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
-from itertools import islice
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Iterator, Sequence
+from multiprocessing.connection import Connection
+from queue import Empty, SimpleQueue
+from typing import Any, Literal, TypeVar
+
+from pipelines.configs import JobLimits
+from pipelines.worker_process import Crash as Crash
+from pipelines.worker_process import Work, serve
+from toolkit.errors import ConfigError, PhotoFailed
 
 JobT = TypeVar("JobT")
 ResultT = TypeVar("ResultT")
 Stop = Callable[[], bool]  # asked between jobs; True means: finish what is in hand and return
-Work = Callable[[JobT], ResultT]
+Kind = Literal["open", "done", "error"]  # what a worker says
 
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
-KEPT_BYTES = 64 << 20  # per process, at most: a 12-megapixel photo with room
+DEPTH = 2  # trips given to a worker: the next one is there when it asks
+GLANCE = 0.5  # seconds between looks at the clock and at Ctrl-C while nothing comes
+OPENING = 600.0  # seconds for a worker to load its model, on a busy machine with cold disks
+TRIES = 3  # workers that die one after the other while they load: the fault is no photo's
 
-_work: Any = None  # in a worker: what the first job opened
-
-
-@dataclass(frozen=True, slots=True)
-class Crash(Generic[JobT]):
-    """A job during which the worker process died (a decoder's segmentation fault, the kernel's memory killer)."""
-
-    job: JobT
+_spawn = multiprocessing.get_context("spawn")  # a forked copy of a process with threads (MediaPipe, torch) can deadlock
 
 
 def run_in_workers(
-    open_work: Callable[[], Work[JobT, ResultT]], jobs: Sequence[JobT], workers: int, stop: Stop, ahead: int = 0
+    open_work: Callable[[], Work[JobT, ResultT]],
+    jobs: Sequence[JobT],
+    workers: int,
+    stop: Stop,
+    ahead: int = 0,
+    limits: JobLimits | None = None,
 ) -> Iterator[ResultT | Crash[JobT]]:
     """Do jobs in worker processes, results as they come.
 
@@ -46,113 +51,161 @@ def run_in_workers(
         workers: how many processes.
         stop: see :data:`Stop`.
         ahead: jobs given out beyond what keeps the workers busy, for a caller that takes results in bursts.
+        limits: of one job; None: the defaults.
 
     Raises:
+        ConfigError: workers die before they have loaded what they need.
         Whatever a job or ``open_work`` raises: a bad set-up shows at the first job.
     """
     # Several jobs a trip: a trip between processes costs a tenth of a photo. Not too many: all shall end together.
     per_trip = max(1, min(8, len(jobs) // (8 * workers)))
-    trips = (jobs[start : start + per_trip] for start in range(0, len(jobs), per_trip))
-    while True:
-        suspects = yield from _run_pool(open_work, trips, workers, stop, 3 * workers + ahead // per_trip)
-        if not suspects:
-            return
-        # A worker died and took the pool along. One of these jobs did it: which one shows when they go singly.
-        yield from _run_singly(open_work, suspects, stop)
-
-
-def _run_pool(
-    open_work: Callable[[], Work[JobT, ResultT]], trips: Iterator[Sequence[JobT]], workers: int, stop: Stop, limit: int
-) -> Generator[ResultT, None, list[JobT]]:
-    """Returns the jobs that were in hand when a worker died; none when all went well."""
-    pending: dict[Future[list[ResultT]], Sequence[JobT]] = {}
-    handing: Sequence[JobT] = []  # neither with the source nor with the pool
-    pool = _pool(open_work, workers)
+    trips = [jobs[start : start + per_trip] for start in range(0, len(jobs), per_trip)]
+    pool = _Pool(open_work, trips, workers, DEPTH + ahead // (workers * per_trip), limits or JobLimits())
     try:
+        yield from pool.run(stop)
+    finally:
+        pool.close()
+
+
+class _Worker:
+    """One process, seen from its parent."""
+
+    def __init__(
+        self, open_work: Callable[[], Any], memory: int, stopping: Connection, inbox: SimpleQueue[Any]
+    ) -> None:
+        self.pipe, theirs = _spawn.Pipe()
+        self._begun, self._since = _spawn.RawValue("Q", 0), _spawn.RawValue("d", 0.0)  # written by the process
+        args = (theirs, stopping, open_work, memory, self._begun, self._since)
+        self.process = _spawn.Process(target=serve, args=args, daemon=True)
+        self.process.start()
+        theirs.close()  # or a worker's death would not be heard
+        self._started, self._answered = time.monotonic(), 0  # when; how many jobs
+        self.trips: deque[Sequence[Any]] = deque()  # given and not answered
+        self.is_open = self.is_overdue = False
+        threading.Thread(target=self._listen, args=(inbox,), daemon=True).start()
+
+    def give(self, trip: Sequence[Any]) -> None:
+        self.trips.append(trip)
+        with contextlib.suppress(OSError):  # it has just died: the listener will say so
+            self.pipe.send(trip)
+
+    def answered(self) -> None:
+        self._answered += len(self.trips.popleft())
+
+    def unanswered(self) -> tuple[list[Any], list[Any]]:
+        """The job it is or was doing, if any; and the others."""
+        jobs = [job for trip in self.trips for job in trip]
+        at = self._begun.value - self._answered
+        return jobs[max(0, at - 1) : at], jobs[: max(0, at - 1)] + jobs[at:]
+
+    def seconds_left(self, seconds: float) -> float:
+        """Until it is overdue; while it waits for jobs, all of them."""
+        if not self.is_open:
+            return self._started + OPENING - time.monotonic()
+        return self._since.value + seconds - time.monotonic() if self._since.value else seconds
+
+    def end(self) -> None:
+        self.is_overdue = True
+        self.process.kill()
+
+    def _listen(self, inbox: SimpleQueue[Any]) -> None:
+        with contextlib.suppress(EOFError, OSError):
+            while True:
+                inbox.put((self, self.pipe.recv_bytes()))
+        inbox.put((self, None))
+
+
+class _Pool:
+    def __init__(
+        self, open_work: Callable[[], Any], trips: list[Sequence[Any]], workers: int, depth: int, limits: JobLimits
+    ) -> None:
+        self._open_work, self._depth, self._limits = open_work, depth, limits
+        self._trips = deque(trips)
+        self._inbox: SimpleQueue[tuple[_Worker, bytes | None]] = SimpleQueue()
+        self._stopping, self._go_on = _spawn.Pipe(duplex=False)  # closed: workers do no more
+        self._blameless = 0  # workers in a row that died without a job in hand
+        self._workers: list[_Worker] = []
+        for _ in range(min(workers, len(trips))):
+            self._start_worker()
+
+    def run(self, stop: Stop) -> Iterator[Any]:
         while True:
             if stop():
-                pending = {future: trip for future, trip in pending.items() if not future.cancel()}
-            else:
-                for handing in islice(trips, limit - len(pending)):
-                    pending[pool.submit(_do, handing)] = handing
-                handing = []
-            if not pending:
-                return []
-            for future in wait(pending, return_when=FIRST_COMPLETED).done:
-                results = future.result()
-                del pending[future]
-                yield from results
-    except BrokenProcessPool:
-        whole = [future for future in pending if future.done() and future.exception() is None]
-        for future in whole:
-            yield from future.result()
-        lost = [trip for future, trip in pending.items() if future not in whole and trip is not handing]
-        return [job for trip in (*lost, handing) for job in trip]
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _run_singly(
-    open_work: Callable[[], Work[JobT, ResultT]], jobs: Sequence[JobT], stop: Stop
-) -> Iterator[ResultT | Crash[JobT]]:
-    """One process, one job at a time: the job in hand when it dies is the one that killed it."""
-    waiting = deque(jobs)
-    while waiting and not stop():
-        with _pool(open_work, 1) as pool:
+                self._go_on.close()
+                self._trips.clear()
+            for worker in self._workers:
+                while worker.is_open and self._trips and len(worker.trips) < self._depth:
+                    worker.give(self._trips.popleft())
+            if not self._trips and not any(worker.trips for worker in self._workers):
+                return
+            self._end_overdue()
             try:
-                while waiting and not stop():
-                    results = pool.submit(_do, [waiting[0]]).result()
-                    waiting.popleft()
-                    yield from results
-            except BrokenProcessPool:
-                yield Crash(waiting.popleft())
+                worker, said = self._inbox.get(timeout=GLANCE)
+            except Empty:
+                continue
+            if said is None:
+                yield from self._bury(worker)
+            else:
+                yield from self._take(worker, *pickle.loads(said))
+
+    def close(self) -> None:
+        """Let every worker finish the job in hand, and end it."""
+        self._go_on.close()
+        for worker in self._workers:
+            with contextlib.suppress(OSError):
+                worker.pipe.send_bytes(b"")
+        for worker in self._workers:
+            worker.process.join(max(0.0, worker.seconds_left(self._limits.seconds)) if worker.is_open else 0)
+            worker.process.kill()
+            worker.process.join()
+        self._stopping.close()
+
+    def _start_worker(self) -> None:
+        self._workers.append(_Worker(self._open_work, self._limits.memory, self._stopping, self._inbox))
+
+    def _take(self, worker: _Worker, kind: Kind, value: Any) -> Iterator[Any]:
+        if kind == "error":
+            raise value
+        if kind == "open":
+            worker.is_open = True
+        else:
+            worker.answered()
+            yield from value
+
+    def _bury(self, worker: _Worker) -> Iterator[Any]:
+        """A worker is gone: the job in hand is to blame, the others go to its successor."""
+        worker.process.join()
+        self._workers.remove(worker)
+        blamed, others = worker.unanswered()
+        self._blameless = 0 if blamed else self._blameless + 1
+        if self._blameless == TRIES:
+            raise ConfigError(
+                f"worker processes died {TRIES} times before they did anything ({_death(worker)}): too little memory "
+                "for that many --workers, or a damaged model file"
+            )
+        if not self._go_on.closed:
+            self._trips.extendleft([job] for job in reversed(others))
+        if self._trips:
+            self._start_worker()
+        for job in blamed:
+            yield Crash(job, self._blame(worker))
+
+    def _blame(self, worker: _Worker) -> PhotoFailed:
+        if worker.is_overdue:
+            seconds = self._limits.seconds
+            return PhotoFailed("timeout", f"not done after {seconds:g} s; its process was ended, the others went on")
+        return PhotoFailed(
+            "crashed", f"the process that read this file died ({_death(worker)}); the file may be damaged"
+        )
+
+    def _end_overdue(self) -> None:
+        for worker in self._workers:
+            if worker.seconds_left(self._limits.seconds) < 0:
+                worker.end()
 
 
-def _pool(open_work: Callable[[], Any], workers: int) -> ProcessPoolExecutor:
-    # spawn: a forked copy of a process with threads (MediaPipe, torch) can deadlock
-    context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(workers, context, initializer=_start, initargs=(open_work,))
-
-
-def _start(open_work: Callable[[], Any]) -> None:
-    """In a new worker: Ctrl-C is the parent's business, without a parent there is nothing left to do, and what C
-    libraries mutter about single files would tear the parent's progress bar."""
-    global _work
-    with open(os.devnull, "w") as nowhere:  # noqa: PTH123
-        os.dup2(nowhere.fileno(), sys.stderr.fileno())
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_die_with_parent, daemon=True).start()
-    _keep_freed_memory()
-    _work = _Lazy(open_work)
-
-
-def _keep_freed_memory() -> None:
-    """Tell glibc not to hand every freed photo back to the system: fetching it again costs a tenth of all time."""
-    with contextlib.suppress(OSError, AttributeError):  # another C library
-        glibc = ctypes.CDLL(None)
-        for limit in (M_TRIM_THRESHOLD, M_MMAP_THRESHOLD):
-            glibc.mallopt(limit, KEPT_BYTES)
-
-
-class _Lazy:
-    """Opens the work at the first job: an error there reaches the caller, in an initializer it only breaks the pool."""
-
-    def __init__(self, open_work: Callable[[], Any]) -> None:
-        self._open = open_work
-        self._opened: Callable[[Any], Any] | None = None
-
-    def __call__(self, job: Any) -> Any:
-        if self._opened is None:
-            self._opened = self._open()
-        return self._opened(job)
-
-
-def _do(trip: Sequence[Any]) -> list[Any]:
-    return [_work(job) for job in trip]
-
-
-def _die_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        multiprocessing.connection.wait([parent.sentinel])
-        os._exit(1)
+def _death(worker: _Worker) -> str:
+    code = worker.process.exitcode or 0
+    if code == -signal.SIGKILL:
+        return "killed, as the system does when memory runs out"
+    return signal.strsignal(-code) or f"signal {-code}" if code < 0 else f"exit code {code}"

@@ -1,4 +1,5 @@
 import io
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -114,9 +115,53 @@ def test_a_cut_jpeg_is_unreadable(portrait: NDArray[np.uint8]) -> None:
 
 
 def test_a_bomb_is_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
-    with pytest.raises(PhotoRejected, match="^too-large: more than 200 pixels"):
-        decode_photo(saved(Image.new("RGB", (30, 30)), "PNG"))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)  # whatever a library sets
+    huge = b"P5 200000 200000 255\n" + bytes(100)
+    with pytest.raises(PhotoRejected, match="^too-large: more than 178,956,970 pixels"):
+        decode_photo(huge)
+
+
+@pytest.mark.parametrize("claimed", [600 << 20, 0], ids=["by its size", "while it is read"])
+def test_a_file_of_too_many_bytes_is_not_read(tmp_path: Path, claimed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "x.jpg"
+    path.write_bytes(bytes(200))
+    if claimed:
+        os.truncate(path, claimed)  # a hole: takes no room on disk
+    else:
+        monkeypatch.setattr("toolkit.photos.MOST_BYTES", 100)
+    with pytest.raises(PhotoRejected, match="^too-large: .* bytes, the bound is "):
+        read_photo(path)
+
+
+def test_pipes_devices_and_folders_are_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.jpg")
+    (tmp_path / "folder.jpg").mkdir()
+    (tmp_path / "endless.jpg").symlink_to("/dev/zero")
+    for name in ("pipe.jpg", "folder.jpg", "endless.jpg"):
+        with pytest.raises(PhotoFailed, match="^unreadable: "):
+            read_photo(tmp_path / name)
+
+
+def test_a_photo_that_only_another_program_could_draw_is_no_image(tmp_path: Path) -> None:
+    script = tmp_path / "ran"
+    eps = f"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n({script}) (w) file\nshowpage\n%%EOF\n"
+    with pytest.raises(PhotoFailed, match="^not-an-image"):
+        decode_photo(eps.encode())
+
+
+def test_only_the_first_frame_is_decoded() -> None:
+    frames = [Image.new("RGB", (8, 8), (level, 0, 0)) for level in (200, 100, 0)]
+    data = saved(frames[0], "GIF", save_all=True, append_images=frames[1:] * 500)
+    assert decode_photo(data)[0, 0, 0] == 200
+
+
+def test_a_decoder_that_wants_too_much_memory_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def load(self: Image.Image) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", load)
+    with pytest.raises(PhotoFailed, match="^out-of-memory: "):
+        decode_photo(saved(Image.new("RGB", (8, 8)), "PNG"))
 
 
 def test_missing_files_are_unreadable(tmp_path: Path) -> None:

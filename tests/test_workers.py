@@ -1,11 +1,13 @@
+import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import pytest
 
+from pipelines.configs import JobLimits
 from pipelines.workers import Crash, run_in_workers
 from toolkit.errors import ConfigError
 
@@ -54,6 +56,126 @@ def test_every_job_is_done_once() -> None:
 
 def test_no_jobs_no_work() -> None:
     assert list(run_in_workers(_bad_set_up, [], 2, never)) == []
+
+
+def _sleep_on(bad: int) -> Callable[[int], int]:
+    def work(number: int) -> int:
+        if number == bad:
+            time.sleep(60)
+        return number
+
+    return work
+
+
+def _bomb_on(bad: int) -> Callable[[int], int]:
+    def work(number: int) -> int:
+        if number == bad:
+            return len(bytes(200 << 20))
+        return len(bytes(20 << 20)) and number
+
+    return work
+
+
+def _die_while_opening() -> Callable[[int], int]:
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError
+
+
+class _Odd(Exception):
+    def __init__(self, one: int, two: int) -> None:
+        super().__init__(f"{one} and {two}")
+
+
+def _odd() -> Callable[[int], int]:
+    def work(number: int) -> int:
+        raise _Odd(number, number)
+
+    return work
+
+
+def _large() -> Callable[[int], bytes]:
+    return lambda number: bytes([number]) * (3 << 20)
+
+
+def _split(results: Iterator[int | Crash[int]]) -> tuple[list[int], dict[int, str]]:
+    done, crashes = list[int](), dict[int, str]()
+    for result in results:
+        if isinstance(result, Crash):
+            crashes[result.job] = result.error.reason
+        else:
+            done.append(result)
+    return sorted(done), crashes
+
+
+def test_a_worker_that_hangs_is_replaced_and_costs_one_job() -> None:
+    started = time.monotonic()
+    limits = JobLimits(seconds=0.5)
+    done, crashes = _split(run_in_workers(partial(_sleep_on, 7), range(40), 2, never, limits=limits))
+    assert done == [n for n in range(40) if n != 7]
+    assert list(crashes) == [7] and crashes[7].startswith("timeout: not done after 0.5 s")
+    assert time.monotonic() - started < 20
+
+
+def test_a_hang_is_found_while_another_worker_is_busy() -> None:
+    results = run_in_workers(partial(_sleep_on, 0), range(100_000), 2, never, limits=JobLimits(seconds=0.3))
+    for result in results:
+        if isinstance(result, Crash):
+            assert result.job == 0
+            break
+    else:
+        pytest.fail("all the others were done before the hanging one was ended")
+    results.close()  # type: ignore[attr-defined]
+
+
+def test_time_that_the_caller_takes_is_not_the_jobs() -> None:
+    done = []
+    for result in run_in_workers(_square, range(20), 2, never, limits=JobLimits(seconds=0.2)):
+        assert not isinstance(result, Crash)
+        done.append(result)
+        time.sleep(0.5 if len(done) < 4 else 0)
+    assert sorted(done) == [n * n for n in range(20)]
+
+
+def test_a_memory_bomb_costs_one_job() -> None:
+    limits = JobLimits(memory=100 << 20)
+    done, crashes = _split(run_in_workers(partial(_bomb_on, 7), range(1, 40), 2, never, limits=limits))
+    assert done == [n for n in range(1, 40) if n != 7]
+    assert list(crashes) == [7] and crashes[7].startswith("out-of-memory: wanted more than the 100 MB")
+
+
+def test_a_death_is_described() -> None:
+    _, crashes = _split(run_in_workers(partial(_die_on, 1), range(3), 1, never))
+    assert crashes[1].startswith("crashed: the process that read this file died (Segmentation fault)")
+    _, crashes = _split(run_in_workers(_die_on_tens, range(11), 1, never))
+    assert "killed, as the system does when memory runs out" in crashes[10]
+
+
+def test_workers_that_die_while_they_load_are_a_bad_set_up() -> None:
+    with pytest.raises(ConfigError, match="died 3 times before they did anything"):
+        list(run_in_workers(_die_while_opening, range(8), 2, never))
+
+
+def test_an_error_that_does_not_pickle_reaches_the_caller_as_text() -> None:
+    with pytest.raises(RuntimeError, match="1 and 1"):
+        list(run_in_workers(_odd, [1], 1, never))
+
+
+def test_large_results_do_not_block_workers() -> None:
+    results = list(run_in_workers(_large, range(40), 2, never, ahead=40))
+    assert sorted(result[0] for result in results if isinstance(result, bytes)) == list(range(40))
+
+
+def test_no_process_is_left_when_the_caller_leaves_early() -> None:
+    results = run_in_workers(_slow, range(1000), 2, never)
+    next(results)
+    results.close()  # type: ignore[attr-defined]
+    assert not multiprocessing.active_children()
+
+
+@pytest.mark.parametrize("wrong", [{"seconds": 0.0}, {"memory": -1}])
+def test_limits_that_allow_nothing_are_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(ConfigError, match="must be more than 0"):
+        JobLimits(**wrong)  # type: ignore[arg-type]
 
 
 def test_a_worker_that_dies_costs_one_job() -> None:

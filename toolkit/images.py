@@ -1,5 +1,6 @@
 """Images on disk: listed in sorted order, encoded, written whole or not at all; toolkit.photos reads them."""
 
+import hashlib
 import io
 import operator
 import os
@@ -22,6 +23,7 @@ _SUFFIXES = """
 PHOTO_SUFFIXES = frozenset(_SUFFIXES.split())
 
 _WRITABLE = (".jpg", ".png", ".webp")
+_LONGEST = 255  # bytes of a file name, on nearly every disk
 _SEGMENT = 65_533  # bytes that fit into one segment of a JPEG, beside the two that give its length
 
 
@@ -57,8 +59,10 @@ def list_photos(root: Path, leave_out: Path | None = None) -> tuple[list[str], C
                 if leave_out is None or Path(entry.path) != leave_out:
                     walk(entry.path, f"{inside}{entry.name}/")
             elif (suffix := os.path.splitext(entry.name)[1].lower()) in PHOTO_SUFFIXES:
-                if entry.is_file() or entry.is_symlink():  # a dead link becomes an `unreadable` row
+                if entry.is_symlink() or entry.is_file():  # a dead link, or a ring of them, becomes an `unreadable` row
                     photos.append(inside + entry.name)
+                else:
+                    others["(pipe or device)"] += 1
             else:
                 others[suffix or "(none)"] += 1
 
@@ -101,21 +105,27 @@ def write_whole(path: Path, write: Callable[[Path], object] | bytes | str) -> No
     """Write a file under a temporary name beside it, then rename: readers see the old file or the new, never half.
 
     Args:
-        path: where it shall be; missing folders are made.
+        path: where it shall be; missing folders are made. A name that is no Unicode may stand in the content too.
         write: the content, or a function that writes it to the path it is given.
     """
-    partial, in_place = f"{path.parent}/.{path.name}.part", False
+    partial, in_place = f"{path.parent}/{_partial(path.name)}", False
     try:
         if callable(write):
             path.parent.mkdir(parents=True, exist_ok=True)
             write(Path(partial))
         else:
-            _write_bytes(partial, write if isinstance(write, bytes) else write.encode())
+            _write_bytes(partial, write if isinstance(write, bytes) else write.encode(errors="surrogateescape"))
         os.replace(partial, path)  # noqa: PTH105  Path objects cost as much as the writing
         in_place = True
     finally:  # Ctrl-C included
         if not in_place:
             Path(partial).unlink(missing_ok=True)
+
+
+def _partial(name: str) -> str:
+    """The temporary name: hidden, and no longer than a name may be where the last one just fits."""
+    name = f".{name}.part"
+    return name if len(os.fsencode(name)) <= _LONGEST else f".{hashlib.sha256(os.fsencode(name)).hexdigest()}.part"
 
 
 def link_or_copy(file: Path, place: Path) -> None:
@@ -132,7 +142,8 @@ def link_or_copy(file: Path, place: Path) -> None:
 
 
 def _write_bytes(path: str, data: bytes) -> None:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0)
+    # no link is followed: who can write to OUT shall not choose what is overwritten
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
     try:
         handle = os.open(path, flags, 0o666)
     except FileNotFoundError:  # rarer than files are: asking first would cost every one of them

@@ -20,6 +20,7 @@ A table has those columns that some row needs. Unknown is empty.
 
 import csv
 import io
+import math
 import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -33,7 +34,9 @@ from toolkit.errors import DatasetError
 from toolkit.images import write_whole
 
 LABELS = "labels.csv"
+MOST_BYTES = 4 << 30  # of a table: ten million rows
 ATTRIBUTE = "attr_"  # what the names of attribute columns start with
+_LARGEST = 1e9  # of a number in it
 _FIRST = ("file", "subject", "role")
 _COLUMNS = (
     *_FIRST,
@@ -97,9 +100,11 @@ def read_labels(root: Path, columns: Collection[str] | None = None) -> Labels:
     if not path.exists():
         return Labels({}, {})
     try:
-        with path.open(newline="", encoding="utf-8") as file:
+        if (size := path.stat().st_size) > MOST_BYTES:
+            raise ValueError(f"{size:,} bytes, the bound is {MOST_BYTES:,}")
+        with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:  # names need not be Unicode
             return _parse(csv.reader(file), columns)
-    except (OSError, UnicodeDecodeError, csv.Error, ValueError) as error:
+    except (OSError, csv.Error, ValueError) as error:
         raise DatasetError(f"{path}: not a table with the columns file, subject, role: {error}") from error
 
 
@@ -145,6 +150,9 @@ def _number(text: str, column: str, file: str) -> float:
     if not text:
         return float("nan")
     try:
-        return float(text)
-    except ValueError as error:
-        raise DatasetError(f"{LABELS}: {column} of {file} is {text!r}, not a number") from error
+        number = float(text)
+    except ValueError:
+        number = math.inf
+    if abs(number) > _LARGEST:
+        raise DatasetError(f"{LABELS}: {column} of {file} is {text[:80]!r}, not a number")
+    return number

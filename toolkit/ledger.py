@@ -1,11 +1,13 @@
 """The ledger: one line per input and run, append-only, the last one counts.
 
 A run that was killed anywhere resumes from it: lines are written with one system call
-each, and a line cut short by a power loss is passed over on reading.
+each, and a line cut short by a power loss is passed over on reading. So is one that no run of ours
+writes: paths in a ledger are files that a later run may read or remove, and none may lead out of its folder.
 """
 
 import fcntl
 import json
+import math
 import os
 import re
 import struct
@@ -23,6 +25,8 @@ LEDGER_NAME = "ledger.jsonl"
 # Bytes that are locked, far behind the last one that a ledger will ever have: no lock file stays behind, and the
 # system lets go of a dead process's locks. A run holds its share of the second stretch while it lasts.
 _APPENDING, _RUNNING, _STRETCH = 1 << 50, (1 << 50) + 1, 1 << 32
+MOST_LINE = 16 << 20  # bytes: a row of ten thousand faces; a longer line is none of ours
+_NUMBERS = ("yaw", "pitch", "roll", "score", "sharpness", "eyes_open", "mouth_open", "upscaled")  # of a face
 _FLOCK = "hhqqi4x"  # struct flock of 64-bit Linux: type, whence, start, length, process (none)
 
 
@@ -53,9 +57,10 @@ class Outcome:
 
 
 _FIELDS = tuple(field.name for field in fields(Outcome))
+_BAD_LINES = (ValueError, KeyError, TypeError, RecursionError)
 _STATUS, _SECONDS = re.compile(rb'"status": "\w+"'), re.compile(rb'"seconds": [^,}]+')
 _HEAD = re.compile(  # of a line as it is written here
-    rb'\{"input": ("(?:[^"\\]|\\.)*"), "sha256": "\w*", "status": "(?:%s)", ' % "|".join(get_args(Status)).encode()
+    rb'\{"input": ("(?:[^"\\]++|\\.)*+"), "sha256": "\w*", "status": "(?:%s)", ' % "|".join(get_args(Status)).encode()
 )
 
 
@@ -130,18 +135,29 @@ class Ledger:
     def skip(self, input_path: str) -> None:
         """Add the line of an input that an earlier run finished, and of this one: the same again, but ``skipped``."""
         self._reader.seek(self._lines[input_path])
-        line = _STATUS.sub(b'"status": "skipped"', self._reader.readline(), 1)
+        line = _STATUS.sub(b'"status": "skipped"', self._reader.readline(MOST_LINE), 1)
         self._write(_SECONDS.sub(b'"seconds": 0.0', line, 1))
 
     def append(self, outcome: Outcome) -> None:
-        """Add one line; on return the system has it, so a killed process cannot lose it."""
+        """Add one line; on return the system has it, so a killed process cannot lose it.
+
+        Raises:
+            ConfigError: it cannot be written any more: the disk is full, say.
+        """
         # not asdict: it would copy every face
         row = {name: getattr(outcome, name) for name in _FIELDS} | {"source": self._source}
         self._write(json.dumps(row).encode() + b"\n")
 
     def _write(self, line: bytes) -> None:
-        with self._alone():
-            os.write(self._file, line)
+        try:
+            with self._alone():
+                while line:  # a disk that fills up takes the first part
+                    line = line[os.write(self._file, line) :]
+        except OSError as error:
+            raise ConfigError(
+                f"{self.path}: cannot be written any more ({error.strerror}); mend that and run the same command "
+                "again: what is in the ledger is not done twice"
+            ) from error
 
 
 def read_ledger(folder: Path) -> list[Outcome]:
@@ -167,7 +183,7 @@ def _last_lines(file: BinaryIO) -> dict[str, int]:
     """Where the last good line about each input begins: a parsed million would take gigabytes."""
     starts: dict[str, int] = {}
     start = 0
-    for line in file:
+    while line := file.readline(MOST_LINE):
         if (name := _input_of(line)) is not None:
             starts[name] = start
         start += len(line)
@@ -177,19 +193,47 @@ def _last_lines(file: BinaryIO) -> dict[str, int]:
 def _input_of(line: bytes) -> str | None:
     """The input that a line is about; None where a crash cut it short: that input is simply done again."""
     try:
-        if (head := _HEAD.match(line)) and line.endswith(b'"}\n'):  # five times as fast
+        if (head := _HEAD.match(line)) and line.endswith(b'"}\n'):  # five times as fast; the rest when it is read
             return str(json.loads(head[1]))
         row = json.loads(line)
-        return row["input"] if row["status"] in get_args(Status) else None
-    except (ValueError, KeyError, TypeError):
+        return str(row["input"]) if _is_ours(row) else None
+    except _BAD_LINES:
         return None
+
+
+def _is_ours(row: Any) -> bool:
+    """Every field of the kind that an :class:`Outcome` has, as far as anything is done with it."""
+    if not isinstance(row, dict):
+        return False
+    texts = [row.get(name, "") for name in ("sha256", "reason", "settings", "source")]
+    faces = row.get("faces", [])
+    return (
+        row["status"] in get_args(Status)
+        and all(isinstance(text, str) for text in texts)
+        and isinstance(row.get("outputs", []), list)
+        and all(map(_stays_inside, [row["input"], *row.get("outputs", [])]))
+        and isinstance(faces, list)
+        and all(isinstance(face, dict) and all(map(_is_number, map(face.get, _NUMBERS))) for face in faces)
+    )
+
+
+def _stays_inside(path: str) -> bool:
+    """A path that no folder of a mirrored tree is left by, and that the system has a name for."""
+    os.fsencode(path)  # a TypeError or a ValueError, if it is no path
+    return bool(path) and not path.startswith("/") and "\0" not in path and ".." not in path.split("/")
+
+
+def _is_number(value: Any) -> bool:
+    return value is None or (type(value) in (int, float) and math.isfinite(value))
 
 
 def _read_line(file: BinaryIO, start: int) -> Outcome | None:
     file.seek(start)
     try:
-        row = json.loads(file.readline())
-    except ValueError:
+        row = json.loads(file.readline(MOST_LINE))
+        if not _is_ours(row):
+            return None
+    except _BAD_LINES:
         return None
     return Outcome(**{key: value for key, value in row.items() if key in _FIELDS})  # a newer version may write more
 

@@ -3,6 +3,8 @@
 import importlib
 import io
 import math
+import os
+import stat
 import struct
 import warnings
 import zlib
@@ -34,21 +36,42 @@ BAD_FILE_ERRORS = (
     zlib.error,
 )
 
-_READ_ERRORS = (*BAD_FILE_ERRORS, Image.DecompressionBombError)
+READ_ERRORS = (*BAD_FILE_ERRORS, Image.DecompressionBombError)
+
+MOST_BYTES = 512 << 20  # of a file: four times the largest photo that a camera writes
+MOST_PIXELS = 178_956_970  # of a photo: what Pillow bears by default, told here so that nobody's setting lifts it
+
+# What is asked whether it knows a file. Pillow knows more: EPS would be run by Ghostscript, others call for programs.
+_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "DIB", "GIF", "TIFF", "JPEG2000", "AVIF", "PPM", "PSD", "TGA")
 
 # libjpeg scales by any eighth, but has fast code for these alone: 3/8 takes longer than 1/2, 5/8 longer than all.
 _REDUCTIONS = (1 / 8, 1 / 4, 1 / 2)
+
+_DEEP_GREYS = np.round(np.arange(65536) / 257).astype(np.uint8)  # 16 bits to 8
 
 # ISO/IEC 23008-12, annex B: the brands of HEIF files, usually with HEVC inside. Of these Pillow reads AVIF alone.
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1")
 
 
 def read_bytes(path: Path) -> bytes:
-    """Read a whole file; PhotoFailed ``unreadable`` when the system says no, ``not-an-image`` when it is empty."""
+    """Read a whole file.
+
+    Raises:
+        PhotoFailed: ``unreadable`` when the system says no, or it is a pipe or a device, which might never end;
+            ``not-an-image`` when it is empty.
+        PhotoRejected: ``too-large`` beyond 512 MB.
+    """
     try:
-        data = path.read_bytes()
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:  # noqa: PTH123
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise PhotoFailed("unreadable", "no regular file: a folder, a pipe or a device")
+            data = file.read(MOST_BYTES + 1) if status.st_size <= MOST_BYTES else b""
     except OSError as error:
         raise PhotoFailed("unreadable", f"{error.strerror}") from error
+    if max(status.st_size, len(data)) > MOST_BYTES:
+        size = max(status.st_size, len(data))
+        raise PhotoRejected("too-large", f"{size:,} bytes, the bound is {MOST_BYTES:,}; scale it down first")
     if not data:
         raise PhotoFailed("not-an-image", "the file is empty (0 bytes)")
     return data
@@ -76,14 +99,16 @@ class Photo:
     Raises:
         PhotoFailed: ``not-an-image`` if no format fits, ``unreadable`` if the data is damaged. Damage behind
             the header shows in the methods, which raise the same.
-        PhotoRejected: ``too-large`` beyond Pillow's bound of 179 million pixels.
+        PhotoRejected: ``too-large`` beyond 179 million pixels.
     """
 
     def __init__(self, data: bytes) -> None:
         try:
             image = _open(data)
-        except _READ_ERRORS as error:
+        except READ_ERRORS as error:
             raise _named(error) from error
+        if math.prod(image.size) > MOST_PIXELS:
+            raise _too_large()
         self._data = data
         self._jpeg = image.format in ("JPEG", "MPO")  # MPO: a JPEG with more of them behind it
         self._fast = self._jpeg and image.mode == "RGB"
@@ -126,7 +151,7 @@ class Photo:
         if self._decoded is None or self._decoded[1] < factor:
             try:
                 self._decoded = self._decode(factor)
-            except _READ_ERRORS as error:
+            except READ_ERRORS as error:
                 raise _named(error) from error
         return self._decoded
 
@@ -188,18 +213,24 @@ class Photo:
 def _named(error: Exception) -> PhotoError:
     """What Pillow raised, as one of the errors that :class:`Photo` promises."""
     if isinstance(error, Image.DecompressionBombError):
-        bound = 2 * (Image.MAX_IMAGE_PIXELS or 0)
-        return PhotoRejected("too-large", f"more than {bound:,} pixels; scale it down first")
+        return _too_large()
+    if isinstance(error, MemoryError):
+        return PhotoFailed("out-of-memory", "its decoder wants more memory than it may have; scale it down first")
     if isinstance(error, UnidentifiedImageError):
-        return PhotoFailed("not-an-image", "the content is no image format that Pillow knows")
-    return PhotoFailed("unreadable", f"{type(error).__name__}: {error}".splitlines()[0][:200])
+        return PhotoFailed("not-an-image", "the content is no image format that is read here")
+    said = (str(error).splitlines() or [""])[0][:200]
+    return PhotoFailed("unreadable", f"the file is damaged or cut short ({type(error).__name__}: {said})")
+
+
+def _too_large() -> PhotoRejected:
+    return PhotoRejected("too-large", f"more than {MOST_PIXELS:,} pixels; scale it down first")
 
 
 def _open(data: bytes) -> Image.Image:
     """Read the header; HEIF through pillow-heif, which is loaded for the first such photo."""
     with warnings.catch_warnings(action="ignore"):  # a damaged tag is no reason to fill the screen
         try:
-            return Image.open(io.BytesIO(data))
+            return Image.open(io.BytesIO(data), formats=_known(_FORMATS))
         except UnidentifiedImageError:
             if data[4:8] != b"ftyp" or data[8:12] not in _HEIF_BRANDS:
                 raise
@@ -207,7 +238,13 @@ def _open(data: bytes) -> Image.Image:
             importlib.import_module("pillow_heif").register_heif_opener()
         except ImportError as error:
             raise PhotoFailed("unreadable", "HEIC photos need one more package: pip install pillow-heif") from error
-        return Image.open(io.BytesIO(data))
+        return Image.open(io.BytesIO(data), formats=_known(("HEIF",)))
+
+
+def _known(formats: tuple[str, ...]) -> list[str]:
+    """Those that this Pillow reads: older ones know no AVIF."""
+    Image.init()
+    return [name for name in formats if name in Image.OPEN]
 
 
 def _profile(image: Image.Image) -> bytes | None:
@@ -236,7 +273,7 @@ def _decode_jpeg(data: bytes, size_wh: tuple[int, int], factor: float) -> NDArra
 
 def _to_rgb(image: Image.Image) -> NDArray[np.uint8]:
     if image.mode.startswith("I;16"):
-        return _grey_to_rgb(np.array(image).astype(np.float64) / 65535)
+        return np.repeat(_DEEP_GREYS[np.asarray(image)][:, :, None], 3, axis=2)
     if image.mode in ("I", "F"):
         return _grey_to_rgb(np.array(image).astype(np.float64))
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from toolkit.align import cut
 from toolkit.errors import ConfigError
 from toolkit.geometry import crop_matrix, invert
+from toolkit.limits import require_model
 from toolkit.looks import compose
 from toolkit.shape import known_shapes
 
@@ -55,8 +56,7 @@ class Recognizer:
     """
 
     def __init__(self, path: Path) -> None:
-        if not path.is_file():
-            raise ConfigError(f"recognizer {path}: no such file; give an ONNX face recogniser for ArcFace crops")
+        require_model(path, "recognizer ", "give an ONNX face recogniser for ArcFace crops")
         try:
             self._net = cv2.dnn.readNetFromONNX(str(path))
         except cv2.error as error:

@@ -50,9 +50,12 @@ def _subject_by_folder(photo: str) -> str:
 
 def _subject_by_table(path: Path) -> Callable[[str], str]:
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            table = {row["file"]: row["subject"] for row in csv.DictReader(file)}
-    except (OSError, KeyError, UnicodeDecodeError, csv.Error) as error:
+        with path.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
+            rows = csv.DictReader(file)
+            if missing := {"file", "subject"} - set(rows.fieldnames or ()):
+                raise KeyError(*missing)
+            table = {row["file"] or "": row["subject"] for row in rows}
+    except (OSError, KeyError, csv.Error) as error:
         raise ConfigError(
             f"--subjects {path}: cannot be read as a CSV with the columns file and subject ({error!r})"
         ) from error
@@ -68,5 +71,5 @@ def _subject_by_table(path: Path) -> Callable[[str], str]:
 
 
 def _as_name(subject: str) -> str:
-    """A subject as a folder's name: no separators, not hidden."""
-    return re.sub(r"[/\\]", "-", subject).lstrip(".") or "-"
+    """A subject as a folder's name: no separators, nothing that no name may hold, not hidden."""
+    return re.sub(r"[/\\\0]", "-", subject).lstrip(".") or "-"

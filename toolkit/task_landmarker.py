@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from toolkit.errors import ConfigError
 from toolkit.landmarks import Face
+from toolkit.limits import require_model
 from toolkit.mediapipe_graphs import quiet_stderr
 
 MAX_FACES = 16  # per look
@@ -27,8 +28,7 @@ class TaskLandmarker:
     """
 
     def __init__(self, bundle: Path, min_detection: float = 0.5, min_presence: float = 0.5) -> None:
-        if not bundle.is_file():
-            raise ConfigError(f"{bundle}: no such file; give a face_landmarker.task, or leave --landmarker out")
+        require_model(bundle, "", "give a face_landmarker.task, or leave --landmarker out")
         with quiet_stderr():
             import mediapipe
             from mediapipe.tasks.python import BaseOptions, vision

@@ -12,6 +12,7 @@ from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
 from toolkit.errors import ConfigError
+from toolkit.limits import require_model
 from toolkit.regions import Detection
 
 SIDE = 320  # pixels of its input; published models take other sides too, and find no more profiles with them
@@ -31,8 +32,7 @@ class YuNet:
     """
 
     def __init__(self, model: Path, min_score: float = 0.6) -> None:
-        if not model.is_file():
-            raise ConfigError(f"detector {model}: no such file; give a YuNet .onnx, or leave --detector out")
+        require_model(model, "detector ", "give a YuNet .onnx, or leave --detector out")
         try:
             weights = np.frombuffer(_with_fixed_input(model.read_bytes()), np.uint8)
             self._net: Any = cv2.FaceDetectorYN.create("onnx", weights, np.zeros(0, np.uint8), (SIDE, SIDE), min_score)

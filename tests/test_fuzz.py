@@ -1,0 +1,114 @@
+"""A short, always equal run of examples/fuzz_readers.py; the long ones are done by hand."""
+
+import importlib.util
+import random
+from collections import Counter
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from PIL import Image
+
+from tests.test_examples import EXAMPLES
+from tests.test_photos import saved
+from toolkit.images import encode_image
+from toolkit.ledger import LEDGER_NAME, Ledger, Outcome, read_ledger
+
+NAMES = st.lists(
+    st.text(min_size=1).filter(lambda part: "/" not in part and "\0" not in part and part != ".."), min_size=1
+)
+PATHS = NAMES.map("/".join).filter(lambda path: not path.startswith("/"))
+NUMBERS = st.floats(allow_nan=False, allow_infinity=False) | st.none()
+FACES = st.fixed_dictionaries(
+    {}, optional={"yaw": NUMBERS, "score": NUMBERS, "sharpness": NUMBERS, "matrix": st.lists(NUMBERS)}
+)
+OUTCOMES = st.builds(
+    Outcome,
+    input=PATHS,
+    sha256=st.text(),
+    status=st.sampled_from(["written", "skipped", "rejected", "failed"]),
+    reason=st.text(),
+    outputs=st.lists(PATHS, max_size=3),
+    faces=st.lists(FACES, max_size=3),
+    seconds=st.floats(0, 1e6),
+    size=st.integers(-1, 2**63),
+    mtime_ns=st.integers(-(2**63), 2**63),
+    settings=st.text(),
+)
+
+
+@pytest.fixture(scope="module")
+def fuzz() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("fuzz_readers", EXAMPLES / "fuzz_readers.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def seeds(portrait: NDArray[np.uint8]) -> list[bytes]:
+    small = portrait[100:140, 200:248]
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    ours = [encode_image(small, suffix) for suffix in (".jpg", ".png", ".webp")]
+    forms = ["BMP", "GIF", "TIFF", "JPEG2000", "PPM", "TGA"]
+    return [
+        *ours,
+        *(saved(Image.fromarray(small), form) for form in forms),
+        saved(Image.fromarray(small), "JPEG", exif=exif),
+    ]
+
+
+def test_damaged_photos_raise_nothing_but_errors_of_ours(fuzz: ModuleType, seeds: list[bytes]) -> None:
+    seen: Counter[str] = Counter()
+    for number in range(1500):
+        rng = random.Random(f"0 {number}")
+        seen[fuzz.read_photo(fuzz.mutate(rng.choice(seeds), seeds, rng))] += 1
+    assert seen["read"] > 100 and seen["unreadable"] > 100 and seen["not-an-image"] > 100
+
+
+def test_damaged_ledgers_raise_nothing_and_lead_nowhere(fuzz: ModuleType, tmp_path: Path) -> None:
+    rows, seen = fuzz.ledger_seeds(), Counter[str]()
+    for number in range(500):
+        rng = random.Random(f"0 {number}")
+        seen[fuzz.read_rows(fuzz.mutate(rng.choice(rows), rows, rng, fuzz.WORDS), tmp_path)] += 1
+    assert seen["0 rows"] > 50 and seen["1 rows"] + seen["2 rows"] > 50
+
+
+def test_a_crash_is_kept(fuzz: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ZeroDivisionError):
+        fuzz.guarded(lambda data: str(1 // 0), b"bad", Counter())
+    assert [path.read_bytes() for path in tmp_path.glob("crash-*")] == [b"bad"]
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(rows=st.lists(OUTCOMES, max_size=6))
+def test_whatever_is_written_to_a_ledger_is_read_again(rows: list[Outcome], tmp_path: Path) -> None:
+    (tmp_path / LEDGER_NAME).unlink(missing_ok=True)
+    with Ledger(tmp_path) as ledger:
+        for row in rows:
+            ledger.append(row)
+    last = {row.input: row for row in rows}
+    assert {row.input: row for row in read_ledger(tmp_path)} == last
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(rows=st.lists(OUTCOMES, min_size=1, max_size=4), cut=st.integers(1, 5000))
+def test_a_ledger_that_was_cut_loses_no_whole_line(rows: list[Outcome], cut: int, tmp_path: Path) -> None:
+    path = tmp_path / LEDGER_NAME
+    path.unlink(missing_ok=True)
+    with Ledger(tmp_path) as ledger:
+        for row in rows:
+            ledger.append(row)
+    data = path.read_bytes()[:-cut]
+    path.write_bytes(data)
+    with Ledger(tmp_path) as ledger:
+        ledger.append(Outcome(input="new", status="written"))
+    whole = rows[: data.count(b"\n")]
+    assert {row.input for row in read_ledger(tmp_path)} >= {row.input for row in whole} | {"new"}
