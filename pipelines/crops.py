@@ -29,6 +29,7 @@ from toolkit.geometry import Template
 from toolkit.images import encode_image, write_whole
 from toolkit.landmarks import Landmarker, resized
 from toolkit.ledger import Outcome, refused
+from toolkit.paste import Patch
 from toolkit.photos import Photo, read_bytes
 from toolkit.steady import SteadyMesh
 from toolkit.views import frontal_view
@@ -69,6 +70,9 @@ class CutPhoto:
     crops: list[NDArray[np.uint8]] = field(default_factory=list)  # (S, S, 3) RGB each
     faces: Faces = field(default_factory=list)
     error: PhotoError | None = None
+    patches: list[Patch] = field(
+        default_factory=list
+    )  # where faces go back into the photo: frontal views for a network
     exif: bytes | None = None  # for the crops, where the run wants it
     file: dict[str, Any] = field(default_factory=dict)  # sha256, size, mtime_ns of the input, as the ledger has them
     started: float = field(default_factory=time.time)
@@ -105,8 +109,13 @@ def cut_photo(source: Path, job: Job, cutter: Cutter, keep_exif: bool = False) -
     except PhotoError as error:
         photo.error = error
     except CUT_ERRORS as error:
-        photo.error = PhotoFailed("unprocessable", f"{type(error).__name__}: {error}".splitlines()[0][:200])
+        photo.error = unprocessable(error)
     return photo
+
+
+def unprocessable(error: Exception) -> PhotoFailed:
+    """One of CUT_ERRORS, as the ledger has it."""
+    return PhotoFailed("unprocessable", f"{type(error).__name__}: {error}".splitlines()[0][:200])
 
 
 def open_cut(source: Path, open_cutter: Callable[[], Cutter]) -> Callable[[Job], CutPhoto]:

@@ -4,11 +4,13 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipelines import pasting
 from pipelines.bulk import digest, run_bulk
 from pipelines.configs import BulkConfig, FrontalizeConfig
 from pipelines.crops import (
@@ -26,7 +28,7 @@ from pipelines.devices import choose_device
 from pipelines.generator import Generator, weights_path
 from pipelines.plan import Job, Plan
 from pipelines.workers import Crash, Stop, run_in_workers
-from toolkit.errors import PhotoError
+from toolkit.errors import ConfigError, PhotoError
 from toolkit.images import encode_image
 from toolkit.ledger import Outcome
 
@@ -49,7 +51,14 @@ class Frontalizer:
         path = weights_path(config.model)
         self._generator = Generator(path, config.batch_size, self.device)
         self.card = self._generator.card
-        shaping = (config.size, config.aligned, config.format, config.quality)
+        if config.paste_back and not self._generator.refines:
+            raise ConfigError(
+                f"--paste-back with model {config.model}: it draws a new face, {self.card.image_size} px, that "
+                "fits into no photo; use refiner, geometric, or the weights of a refiner"
+            )
+        shaping: tuple[object, ...] = (config.size, config.aligned, config.format, config.quality)
+        if config.paste_back:
+            shaping += ("pasted", pasting.VERSION, config.max_turn)
         self._settings = digest(self.card, _weights_digest(path), *shaping)
 
     def run(self, plan: Plan, bulk: BulkConfig, stop: Stop) -> Iterator[Outcome]:
@@ -62,10 +71,13 @@ class Frontalizer:
             ConfigError: OUT cannot be used.
         """
         open_work = partial(open_cut, plan.source, self._cutter())
+        if self._config.paste_back:
+            size = self._config.size or pasting.SIZE
+            open_work = partial(pasting.open_patch_cut, plan.source, size, self._config.max_turn)
 
         def work(jobs: Sequence[Job]) -> Iterator[Outcome]:
             ahead = 2 * self._config.batch_size
-            return self._through_network(run_in_workers(open_work, jobs, bulk.workers, stop, ahead), plan.out)
+            return self._through_network(run_in_workers(open_work, jobs, bulk.workers, stop, ahead), plan)
 
         return run_bulk(plan, work, self._settings, bulk.overwrite)
 
@@ -75,11 +87,11 @@ class Frontalizer:
         cutter = open_whole_cutter if self._config.aligned else open_crop_cutter
         return partial(cutter, self._generator.side, self.card.template)
 
-    def _through_network(self, photos: Iterable[CutPhoto | Crash[Job]], out: Path) -> Iterator[Outcome]:
+    def _through_network(self, photos: Iterable[CutPhoto | Crash[Job]], plan: Plan) -> Iterator[Outcome]:
         """One batch is written by threads while the next one runs."""
         waiting: list[CutPhoto] = []
         writing: Iterator[Outcome] = iter(())
-        write = partial(self._write, out)
+        write = partial(self._write, plan)
         with ThreadPoolExecutor(2) as threads:
             for photo in photos:
                 if isinstance(photo, Crash):
@@ -88,24 +100,40 @@ class Frontalizer:
                     yield photo.refusal(photo.error, self._settings)
                 else:
                     waiting.append(photo)
-                if len(waiting) == self._config.batch_size:
-                    faces = self._generator([photo.crops for photo in waiting])
+                if sum(len(_views(photo)) for photo in waiting) >= self._config.batch_size:
+                    faces = self._faces(waiting)
                     yield from writing
                     writing, waiting = threads.map(write, waiting, faces), []
             yield from writing
             if waiting:
-                yield from threads.map(write, waiting, self._generator([photo.crops for photo in waiting]))
+                yield from threads.map(write, waiting, self._faces(waiting))
 
-    def _write(self, out: Path, photo: CutPhoto, face: Image) -> Outcome:
+    def _faces(self, photos: Sequence[CutPhoto]) -> list[list[Image]]:
+        """The frontal faces of each photo; a photo of a crowd may take several passes."""
+        views, most = [view for photo in photos for view in _views(photo)], self._config.batch_size
+        passes = (self._generator(views[start : start + most]) for start in range(0, len(views), most))
+        faces = chain.from_iterable(passes)
+        return [list(islice(faces, len(_views(photo)))) for photo in photos]
+
+    def _write(self, plan: Plan, photo: CutPhoto, faces: Sequence[Image]) -> Outcome:
         config = self._config
         suffix = f".{config.format}"
         try:
             [output] = photo.job.outputs(1, suffix)
-            data = encode_image(resize_square(face, config.size or len(face)), suffix, config.quality)
-            write_output(out / output, data)
+            if config.paste_back:
+                image = pasting.refined_photo(plan.source, photo, faces)
+            else:
+                [face] = faces
+                image = resize_square(face, config.size or len(face))
+            write_output(plan.out / output, encode_image(image, suffix, config.quality))
         except PhotoError as error:
             return photo.refusal(error, self._settings)
         return photo.outcome([output], self._settings)
+
+
+def _views(photo: CutPhoto) -> list[Sequence[Image]]:
+    """What the network is shown of a photo: of each patch its square, or the one crop."""
+    return [patch.square for patch in photo.patches] or [photo.crops]
 
 
 def _weights_digest(path: Path) -> str:
