@@ -54,7 +54,12 @@ def movement(photo: Photo, face: Face) -> Movement:
     values = _as_far_as_drawn(np.column_stack([source, _towards_camera(fit, head), head]), fit.shape)
     source, placed, head = values[:, :2], values[:, 2:4], values[:, 4:]
     rim = slice(-len(oval()), None)
-    source[rim] = _contour(source, _farness(fit, placed[rim]), photo, face, fit)
+    far = _farness(fit, placed[rim])
+    source[rim] = _contour(source, far, photo, face, fit)
+    outline = np.concatenate([oval(), np.arange(SKIN, len(head))]).reshape(-1, len(far))
+    # What lies behind the contour is, in the photo, before it: there its colours would be the cheek's once more.
+    beyond_contour = placed[outline] + source[rim] - placed[rim]
+    source[outline] += far[:, None] * (beyond_contour - source[outline])
     fade = _smoothstep(1 - np.interp(AROUND, [1, AROUND[-1]], [0, 1]))
     rings, beyond = _rings(placed[rim]), _rings(head[rim])
     beyond[..., 2] = BEHIND
@@ -128,7 +133,7 @@ def _contour(points: Points, far: Points, photo: Photo, face: Face, fit: Fit) ->
 
 
 def _reach(middle: Points, away: Points, photo: Photo, face: Face, fit: Fit) -> Points:
-    """(36,) how far out the person reaches, 1 for the hull; 1 also where the contour is out of sight."""
+    """(36,) how far out the person reaches, and a little further, 1 for the hull; that where no contour is in sight."""
     part, shift, scale = head_part(photo, fit.on_photo(PIVOT[None])[0], HEAD_HALF * fit.scale, fit.scale / _MASK_SCALE)
     mask: Mask | None = person_mask(part, resized(face, scale, shift).landmarks[:SKIN])
     if mask is None:
@@ -139,7 +144,7 @@ def _reach(middle: Points, away: Points, photo: Photo, face: Face, fit: Fit) -> 
     steps = np.cumprod(mask[y, x] > 0.5, axis=0).sum(axis=0)
     found = (steps > 0) & (steps < len(REACHES))
     outset = OUTSET * fit.scale / np.linalg.norm(away, axis=1)
-    reach = np.where(found, REACHES[np.maximum(steps, 1) - 1] + outset, 1.0)
+    reach = np.where(found, REACHES[np.maximum(steps, 1) - 1], 1.0) + outset
     return np.convolve(np.concatenate([reach[-1:], reach, reach[:1]]), np.full(3, 1 / 3), "valid")
 
 

@@ -26,7 +26,7 @@ Points = NDArray[np.float64]
 Map = NDArray[np.float32]
 
 BORDER = 0.4  # of the view's side, around it: forehead, temples and ears lie there
-FEATHER, EDGE = 0.12, 0.03  # of the side: how far inside the face's outline, and the head's, the view alone is seen
+FEATHER, EDGE = 0.12, 0.015  # of the side: how far inside the face's outline, and the head's, the view alone is seen
 HIDDEN, HIDDEN_FULLY = 0.08, 0.16  # so much less visible than its mirror image a place is the view's, in part and alone
 TURNED = 10.0  # degrees from which a refined face is shown whole; one that looks at the camera stays the photo's own
 SOFT = 0.0125  # of the side: deviation of the blur between the two
@@ -175,7 +175,9 @@ def _maps(patch: Patch, low: NDArray[np.intp], size: NDArray[np.intp], shrunk: f
     seen = rasterize(points, triangles, (int(coarse[0]), int(coarse[1])))
     in_view = (patch.in_view + 0.5) * shrunk - 0.5
     values = np.column_stack([moved.source - moved.placed, in_view, np.ones(len(points))]).astype(np.float32)
-    return [np.ascontiguousarray(each) for each in np.moveaxis(seen.interpolate(triangles, values), 2, 0)]
+    x, y, *rest = (np.ascontiguousarray(each) for each in np.moveaxis(seen.interpolate(triangles, values), 2, 0))
+    # One part of a head can come to lie before another: without the blur the coarse pixels would show as stairs there.
+    return [*(np.asarray(cv2.GaussianBlur(each, (0, 0), 1.5), np.float32) for each in (x, y)), *rest]
 
 
 def _enlarged(maps: list[Map], top: int, size: NDArray[np.intp]) -> list[Map]:
