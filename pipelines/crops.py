@@ -30,6 +30,7 @@ from toolkit.geometry import Template
 from toolkit.images import encode_image, write_whole
 from toolkit.landmarks import Landmarker, resized
 from toolkit.ledger import Outcome, refused
+from toolkit.paste import Patch
 from toolkit.photos import Photo, read_bytes
 from toolkit.steady import SteadyMesh
 from toolkit.views import frontal_view
@@ -72,6 +73,7 @@ class CutPhoto:
     crops: list[NDArray[np.uint8]] = field(default_factory=list)  # (S, S, 3) RGB each
     faces: Faces = field(default_factory=list)
     error: PhotoError | None = None
+    patches: list[Patch] = field(default_factory=list)  # where faces go back into the photo, for a network to finish
     exif: bytes | None = None  # for the crops, where the run wants it
     file: dict[str, Any] = field(default_factory=dict)  # sha256, size, mtime_ns of the input, as the ledger has them
     started: float = field(default_factory=time.monotonic)  # one clock for all processes, which nobody sets

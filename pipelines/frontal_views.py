@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from functools import partial
 
+from pipelines import pasting
 from pipelines.bulk import digest
 from pipelines.configs import BulkConfig, FrontalizeConfig
 from pipelines.crops import cut_into, open_view_cutter
@@ -17,11 +18,16 @@ VERSION = 2  # raised when the same photo would give another view: finished ones
 def frontal_views(plan: Plan, config: FrontalizeConfig, bulk: BulkConfig, stop: Stop) -> Iterator[Outcome]:
     """Turn the largest face of every photo to the front; one outcome per photo, each in the ledger already.
 
-    Aligned crops go the same way as raw photos: the face is looked for in either.
+    With ``paste_back`` all its faces, in the photo itself. Without, aligned crops go the same way as raw photos: the
+    face is looked for in either.
 
     Raises:
         ConfigError: OUT cannot be used.
     """
+    if config.paste_back:
+        views = (config.size or pasting.SIZE, config.max_turn)
+        settings = digest("geometric", VERSION, "pasted", pasting.VERSION, *views, config.format, config.quality)
+        return cut_into(plan, partial(pasting.open_paste_cutter, *views), config, settings, bulk, stop)
     size = config.size or SIZE
     settings = digest("geometric", VERSION, size, config.format, config.quality)
     return cut_into(plan, partial(open_view_cutter, size), config, settings, bulk, stop)

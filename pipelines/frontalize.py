@@ -4,16 +4,17 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipelines import pasting
 from pipelines.bulk import Work, digest, run_bulk
 from pipelines.configs import BulkConfig, FrontalizeConfig
 from pipelines.crops import (
     CutPhoto,
-    Cutter,
     crash_outcome,
     open_crop_cutter,
     open_cut,
@@ -28,7 +29,7 @@ from pipelines.generator import Generator, weights_path
 from pipelines.plan import Job, Plan
 from pipelines.ray_engine import Stage, on_ray
 from pipelines.workers import Crash, Stop, run_in_workers
-from toolkit.errors import PhotoError
+from toolkit.errors import ConfigError, PhotoError
 from toolkit.images import encode_image
 from toolkit.ledger import Outcome
 
@@ -51,7 +52,14 @@ class Frontalizer:
         path = weights_path(config.model)
         self._generator = Generator(path, config.batch_size, self.device)
         self.card = self._generator.card
-        shaping = (config.size, config.aligned, config.format, config.quality)
+        if config.paste_back and not self._generator.refines:
+            raise ConfigError(
+                f"--paste-back with model {config.model}: it draws a new face, {self.card.image_size} px, that "
+                "fits into no photo; use refiner, geometric, or the weights of a refiner"
+            )
+        shaping: tuple[object, ...] = (config.size, config.aligned, config.format, config.quality)
+        if config.paste_back:
+            shaping += ("pasted", pasting.VERSION, config.max_turn)
         self._settings = digest(self.card, _weights_digest(path), *shaping)
 
     def run(self, plan: Plan, bulk: BulkConfig, stop: Stop) -> Iterator[Outcome]:
@@ -63,11 +71,12 @@ class Frontalizer:
         Raises:
             ConfigError: OUT cannot be used.
         """
-        open_work = partial(open_cut, plan.source, self._cutter())
+        open_work = self._opener(plan.source)
 
         def locally(jobs: Sequence[Job]) -> Iterator[Outcome]:
             ahead = 2 * self._config.batch_size
-            return self.finish(plan.out, run_in_workers(open_work, jobs, bulk.workers, stop, ahead, bulk.limits))
+            photos = run_in_workers(open_work, jobs, bulk.workers, stop, ahead, bulk.limits)
+            return self.finish(plan.source, plan.out, photos)
 
         work: Work = locally
         if bulk.engine == "ray":
@@ -76,22 +85,27 @@ class Frontalizer:
 
     def _stages(self, plan: Plan) -> list[Stage]:
         """With GPUs the photos are cut on the machines' cores; without, each core does all of it, on one thread."""
-        open_work = partial(open_cut, plan.source, self._cutter())
+        open_work, places = self._opener(plan.source), (plan.source, plan.out)
         if self.device.type == "cuda":
-            return [Stage(partial(open_each, open_work)), Stage(partial(_open_network, self._config, plan.out), True)]
-        return [Stage(partial(_open_whole, self._config, open_work, plan.out))]
+            return [Stage(partial(open_each, open_work)), Stage(partial(_open_network, self._config, *places), True)]
+        return [Stage(partial(_open_whole, self._config, open_work, *places))]
 
-    def _cutter(self) -> Callable[[], Cutter]:
-        if self._generator.refines:  # in crops too the face is looked for: its mesh is what the view is made of
-            return partial(open_view_cutter, self._config.size or self.card.image_size, masked=True)
-        cutter = open_whole_cutter if self._config.aligned else open_crop_cutter
-        return partial(cutter, self._generator.side, self.card.template)
+    def _opener(self, source: Path) -> Callable[[], Callable[[Job], CutPhoto]]:
+        """What a worker opens."""
+        config, model = self._config, self._generator
+        if config.paste_back:
+            return partial(pasting.open_patch_cut, source, config.size or pasting.SIZE, config.max_turn)
+        if model.refines:  # in crops too the face is looked for: its mesh is what the view is made of
+            cutter = partial(open_view_cutter, config.size or self.card.image_size, masked=True)
+        else:
+            cutter = partial(open_whole_cutter if config.aligned else open_crop_cutter, model.side, self.card.template)
+        return partial(open_cut, source, cutter)
 
-    def finish(self, out: Path, photos: Iterable[CutPhoto | Crash[Job]]) -> Iterator[Outcome]:
+    def finish(self, source: Path, out: Path, photos: Iterable[CutPhoto | Crash[Job]]) -> Iterator[Outcome]:
         """Cut photos -> faces in OUT, in batches: one is written by threads while the next one is run."""
         waiting: list[CutPhoto] = []
         writing: Iterator[Outcome] = iter(())
-        write = partial(self._write, out)
+        write = partial(self._write, source, out)
         with ThreadPoolExecutor(2) as threads:
             for photo in photos:
                 if isinstance(photo, Crash):
@@ -100,35 +114,53 @@ class Frontalizer:
                     yield photo.refusal(photo.error, self._settings)
                 else:
                     waiting.append(photo)
-                if len(waiting) == self._config.batch_size:
-                    faces = self._generator([photo.crops for photo in waiting])
+                if sum(len(_views(photo)) for photo in waiting) >= self._config.batch_size:
+                    faces = self._faces(waiting)
                     yield from writing
                     writing, waiting = threads.map(write, waiting, faces), []
             yield from writing
             if waiting:
-                yield from threads.map(write, waiting, self._generator([photo.crops for photo in waiting]))
+                yield from threads.map(write, waiting, self._faces(waiting))
 
-    def _write(self, out: Path, photo: CutPhoto, face: Image) -> Outcome:
+    def _faces(self, photos: Sequence[CutPhoto]) -> list[list[Image]]:
+        """The frontal faces of each photo; a photo of a crowd may take several passes."""
+        views, most = [view for photo in photos for view in _views(photo)], self._config.batch_size
+        passes = (self._generator(views[start : start + most]) for start in range(0, len(views), most))
+        faces = chain.from_iterable(passes)
+        return [list(islice(faces, len(_views(photo)))) for photo in photos]
+
+    def _write(self, source: Path, out: Path, photo: CutPhoto, faces: Sequence[Image]) -> Outcome:
         config = self._config
         suffix = f".{config.format}"
         try:
             [output] = photo.job.outputs(1, suffix)
-            data = encode_image(resize_square(face, config.size or len(face)), suffix, config.quality)
-            write_output(out / output, data)
+            if config.paste_back:
+                image = pasting.refined_photo(source, photo, faces)
+            else:
+                [face] = faces
+                image = resize_square(face, config.size or len(face))
+            write_output(out / output, encode_image(image, suffix, config.quality))
         except PhotoError as error:
             return photo.refusal(error, self._settings)
         return photo.outcome([output], self._settings)
 
 
-def _open_network(config: FrontalizeConfig, out: Path) -> Callable[[Iterable[CutPhoto]], Iterator[Outcome]]:
-    return partial(Frontalizer(config).finish, out)
+def _open_network(
+    config: FrontalizeConfig, source: Path, out: Path
+) -> Callable[[Iterable[CutPhoto]], Iterator[Outcome]]:
+    return partial(Frontalizer(config).finish, source, out)
 
 
 def _open_whole(
-    config: FrontalizeConfig, open_work: Callable[[], Callable[[Job], CutPhoto]], out: Path
+    config: FrontalizeConfig, open_work: Callable[[], Callable[[Job], CutPhoto]], source: Path, out: Path
 ) -> Callable[[Iterable[Job]], Iterator[Outcome]]:
-    cut, finish = open_work(), _open_network(config, out)
+    cut, finish = open_work(), _open_network(config, source, out)
     return lambda jobs: finish(map(cut, jobs))
+
+
+def _views(photo: CutPhoto) -> list[Sequence[Image]]:
+    """What the network is shown of a photo: of each patch its square, or the one crop."""
+    return [patch.square for patch in photo.patches] or [photo.crops]
 
 
 def _weights_digest(path: Path) -> str:

@@ -41,10 +41,11 @@ class Layout:
     backdrop: Photo  # (BACKDROP, BACKDROP, 3) RGB: the photo's own background, out of focus
 
 
-def lay_out(photo: Photo, face: Face, size: int, template: Template) -> Layout:
+def lay_out(photo: Photo, face: Face, size: int, template: Template, border: int = 0) -> Layout:
     """Find what of the photo goes where; see :func:`toolkit.views.frontal_view`."""
     fit = fit_shape(face.landmarks)
     matrix = crop_matrix(fit.shape, size, template)
+    matrix[:, 2] += border
     head = build_head(fit.shape, back=False).vertices
     photo, shift, shown = head_part(
         photo, fit.on_photo(PIVOT[None])[0], HEAD_HALF * fit.scale, fit.scale / magnification(matrix)
@@ -55,7 +56,7 @@ def lay_out(photo: Photo, face: Face, size: int, template: Template) -> Layout:
     target = np.column_stack([head[:, :2] @ matrix[:, :2].T + matrix[:, 2], head[:, 2] * magnification(matrix)])
     return Layout(
         skin=person_only(photo, mask, INSET * fit.scale),
-        places=_source(mesh if mask is None else within_contour(mesh, fit, mask), fit, head).astype(np.float32),
+        places=places_of(mesh if mask is None else within_contour(mesh, fit, mask), fit, head).astype(np.float32),
         target=target.astype(np.float32),
         facing=_visibility(fit, head).astype(np.float32),
         backdrop=_backdrop(photo, mask),
@@ -84,8 +85,14 @@ def draw(layout: Layout, size: int) -> tuple[Photo, Map]:
     return np.clip(image, 0, 255).astype(np.uint8), visible * inside
 
 
-def _source(mesh: Points, fit: Fit, head: Points) -> Points:
-    """(V, 2) where each vertex's colour lies in the photo: the mesh itself, and the skull as it hangs on the mesh."""
+def places_of(mesh: Points, fit: Fit, head: Points) -> Points:
+    """(V, 2) where each vertex's colour lies in the photo: the mesh itself, and the skull as it hangs on the mesh.
+
+    Args:
+        mesh: (468, 2) pixels.
+        fit: of that mesh.
+        head: (V, 3) head coordinates, from :func:`toolkit.mesh.build_head` without the back.
+    """
     placed = fit.on_photo(head)[:, :2]
     off = mesh[oval()] - placed[oval()]
     rings = (len(head) - SKIN) // len(off)

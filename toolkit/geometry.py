@@ -42,6 +42,11 @@ class Pose:
     pitch: float  # positive: looking up
     roll: float  # positive: tilted to the subject's left shoulder
 
+    @property
+    def turn(self) -> float:
+        """Degrees between where the face looks and the camera; roll, which a turned photo undoes, does not count."""
+        return math.degrees(math.acos(math.cos(math.radians(self.yaw)) * math.cos(math.radians(self.pitch))))
+
 
 def head_frame(landmarks: NDArray[np.float64]) -> NDArray[np.float64]:
     """Find the axes of a head from its mesh.

@@ -38,7 +38,7 @@ def rotate_view(photo: Photo, face: Face, yaw: float, pitch: float = 0.0, light:
 
 
 def frontal_view(
-    photo: Photo, face: Face, size: int = 128, template: Template = "chin"
+    photo: Photo, face: Face, size: int = 128, template: Template = "chin", border: int = 0
 ) -> tuple[Photo, NDArray[np.float32]]:
     """Turn a face to the front.
 
@@ -50,12 +50,13 @@ def frontal_view(
         face: as the landmarker found it, at any yaw.
         size: side of the view, pixels.
         template: what lands where: see :mod:`toolkit.geometry`.
+        border: pixels to show beyond each side of that; S is then size + 2 border, else size.
 
     Returns:
-        (size, size, 3) RGB uint8; and (size, size) float32, how well the photo itself shows each
+        (S, S, 3) RGB uint8; and (S, S) float32, how well the photo itself shows each
         pixel's place: 1 facing the camera, 0 hidden, where the mirrored half or a guess stands.
 
     Raises:
         PhotoRejected: ``bad-mesh``, the points span no frame.
     """
-    return frontal.draw(frontal.lay_out(photo, face, size, template), size)
+    return frontal.draw(frontal.lay_out(photo, face, size, template, border), size + 2 * border)

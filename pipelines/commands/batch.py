@@ -37,6 +37,12 @@ def batch(
     model: Annotated[str, typer.Option(help="refiner, geometric, or a run's generator.safetensors.")] = DEFAULT.model,
     size: Annotated[int | None, typer.Option(help="Side of the outputs, pixels; by default the model's.")] = None,
     aligned: Annotated[bool, typer.Option("--aligned", help="The photos are crops of `frontalize align`.")] = False,
+    paste_back: Annotated[
+        bool, typer.Option("--paste-back", help="Write whole photos, with frontal faces; --size is then the views'.")
+    ] = False,
+    max_turn: Annotated[
+        float, typer.Option(help="With --paste-back: degrees; a face turned further is left as it is.")
+    ] = DEFAULT.max_turn,
     batch_size: Annotated[int, typer.Option(help="Faces per pass of the network.")] = DEFAULT.batch_size,
     format: Annotated[ImageFormat, typer.Option(help="Of the outputs.")] = DEFAULT.format,
     quality: Quality = DEFAULT.quality,
@@ -50,11 +56,18 @@ def batch(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """A frontal face for every photo; raw photos are aligned on the way."""
+    """A frontal face for every photo; raw photos are aligned on the way.
+
+    With --paste-back the outputs are the photos themselves, upright and in full size, every face in them frontal that
+    is turned by at most --max-turn. The ledger says of each face whether it is pasted; a photo in which none can be is
+    rejected as `turned`.
+    """
     config = FrontalizeConfig(
         model=model,
         size=size,
         aligned=aligned,
+        paste_back=paste_back,
+        max_turn=max_turn,
         batch_size=batch_size,
         format=format,
         quality=quality,
