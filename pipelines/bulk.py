@@ -5,7 +5,7 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -129,6 +129,8 @@ class Tally:
     reasons: Counter[str] = field(default_factory=Counter)
     unusable: int = 0  # rejected now, or skipped because rejected before
     seconds: float = 0.0
+    laps: Counter[tuple[str, str]] = field(default_factory=Counter)  # seconds of all photos, by place and stage
+    timed: int = 0  # photos that they are of
 
     def add(self, outcome: Outcome) -> None:
         """Count one outcome."""
@@ -136,6 +138,19 @@ class Tally:
         self.unusable += outcome.status == "rejected" or (outcome.status == "skipped" and not outcome.outputs)
         if outcome.code:
             self.reasons[outcome.code] += 1
+        self.timed += bool(outcome.laps)
+        self.laps.update(outcome.laps)
+
+    def busy(self, lanes: Mapping[str, int]) -> dict[str, dict[str, float]]:
+        """How much of each place's time went into each of its stages, as shares of all its lanes.
+
+        Args:
+            lanes: of each place, how much goes on there at once.
+        """
+        shares: dict[str, dict[str, float]] = {}
+        for (place, stage), seconds in self.laps.most_common():
+            shares.setdefault(place, {})[stage] = seconds / max(lanes[place] * self.seconds, 1e-9)
+        return shares
 
     def exit_code(self, max_rejects: str) -> int:
         """0 when all worked; 1 when one failed, or more were rejected than allowed."""

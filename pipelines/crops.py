@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 
 from pipelines.bulk import Work, run_bulk
 from pipelines.configs import BulkConfig
+from pipelines.laps import Laps, TimedLandmarker, TimedPhoto, lap, timed
+from pipelines.outputs import OutputForm, write_image
 from pipelines.plan import Job, Plan
 from pipelines.ray_engine import Stage, on_ray
 from pipelines.workers import Crash, Stop, run_in_workers
@@ -27,7 +29,6 @@ from toolkit.align import AlignConfig, AlignedCrop, align_photo, magnification
 from toolkit.cascade import FindConfig, open_landmarker
 from toolkit.errors import PhotoError, PhotoFailed, PhotoRejected
 from toolkit.geometry import Template
-from toolkit.images import encode_image, write_whole
 from toolkit.landmarks import Landmarker, resized
 from toolkit.ledger import Outcome, refused
 from toolkit.paste import Patch
@@ -35,28 +36,9 @@ from toolkit.photos import Photo, read_bytes
 from toolkit.steady import SteadyMesh
 from toolkit.views import frontal_view
 
-
-class OutputForm(Protocol):
-    """How images are written: what the configs of several verbs have in common."""
-
-    @property
-    def format(self) -> str:
-        """jpg, png or webp."""
-        ...
-
-    @property
-    def quality(self) -> int:
-        """Of JPEG and WebP, 1 to 100."""
-        ...
-
-    @property
-    def keep_exif(self) -> bool:
-        """The photo's own EXIF goes along."""
-        ...
-
-
 ResultT = TypeVar("ResultT")
 PER_BLOCK = 8  # photos that travel together on Ray
+WORKERS = "workers"  # the place where photos are cut
 BORDER = 0.3  # of the side: see with_border
 Faces = list[dict[str, Any]]
 # What MediaPipe and OpenCV raise on photos of absurd shapes, and any of them when memory runs out.
@@ -76,6 +58,7 @@ class CutPhoto:
     patches: list[Patch] = field(default_factory=list)  # where faces go back into the photo, for a network to finish
     exif: bytes | None = None  # for the crops, where the run wants it
     file: dict[str, Any] = field(default_factory=dict)  # sha256, size, mtime_ns of the input, as the ledger has them
+    laps: Laps = field(default_factory=dict)
     started: float = field(default_factory=time.monotonic)  # one clock for all processes, which nobody sets
 
     def outcome(self, outputs: list[str], settings: str) -> Outcome:
@@ -89,28 +72,28 @@ class CutPhoto:
         return refused(self.job.input, error, **self._closing(settings))
 
     def _closing(self, settings: str) -> dict[str, Any]:
-        return {"seconds": round(time.monotonic() - self.started, 4), "settings": settings, **self.file}
+        seconds = round(time.monotonic() - self.started, 4)
+        return {"seconds": seconds, "settings": settings, "laps": self.laps, **self.file}
 
 
 def cut_photo(source: Path, job: Job, cutter: Cutter, keep_exif: bool = False) -> CutPhoto:
     """Read one photo once, and cut it; any :class:`PhotoError` ends up in the result."""
     photo = CutPhoto(job)
     path = source / job.input
-    try:
-        data = read_bytes(path)
-        stat = path.stat()
-        photo.file = {
-            "sha256": hashlib.sha256(data).hexdigest(),
-            "size": stat.st_size,
-            "mtime_ns": stat.st_mtime_ns,
-        }
-        decoder = Photo(data)
-        photo.crops, photo.faces = cutter(decoder)
-        photo.exif = decoder.exif() if keep_exif else None
-    except PhotoError as error:
-        photo.error = error
-    except CUT_ERRORS as error:
-        photo.error = unprocessable(error)
+    with timed(photo.laps, WORKERS):
+        try:
+            with lap("read"):
+                data = read_bytes(path)
+                stat, sha256 = path.stat(), hashlib.sha256(data).hexdigest()
+            photo.file = {"sha256": sha256, "size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
+            decoder = TimedPhoto(data)
+            with lap("draw"):
+                photo.crops, photo.faces = cutter(decoder)
+            photo.exif = decoder.exif() if keep_exif else None
+        except PhotoError as error:
+            photo.error = error
+        except CUT_ERRORS as error:
+            photo.error = unprocessable(error)
     return photo
 
 
@@ -141,7 +124,7 @@ def open_quiet_landmarker(find: FindConfig) -> Landmarker:
     """A landmarker for a worker process: on one thread, and without what only people at a prompt need."""
     cv2.setNumThreads(1)  # the worker processes fill the cores; threads inside each would only fight over them
     _skip_matplotlib()
-    landmarker = open_landmarker(find)
+    landmarker = TimedLandmarker(open_landmarker(find))
     gc.freeze()  # MediaPipe brings many objects that live as long as the process: collections need not look at them
     return landmarker
 
@@ -268,21 +251,14 @@ def _open_cut_and_write(
             if photo.error is not None:
                 raise photo.error
             outputs = job.outputs(len(photo.crops), f".{form.format}")
-            for output, crop in zip(outputs, photo.crops, strict=True):
-                write_output(out / output, encode_image(crop, f".{form.format}", form.quality, photo.exif))
+            with timed(photo.laps, WORKERS):
+                for output, crop in zip(outputs, photo.crops, strict=True):
+                    write_image(out / output, crop, form, photo.exif)
             return photo.outcome(outputs, settings)
         except PhotoError as error:
             return photo.refusal(error, settings)
 
     return work
-
-
-def write_output(path: Path, data: bytes) -> None:
-    """Write one encoded image, whole; a full disk or a forbidden folder is this photo's failure, not the run's."""
-    try:
-        write_whole(path, data)
-    except OSError as error:
-        raise PhotoFailed("unwritable", f"{path}: {error.strerror}") from error
 
 
 def crash_outcome(crash: Crash[Job]) -> Outcome:

@@ -22,15 +22,15 @@ from pipelines.crops import (
     open_view_cutter,
     open_whole_cutter,
     resize_square,
-    write_output,
 )
 from pipelines.devices import choose_device
 from pipelines.generator import Generator, weights_path
+from pipelines.laps import lap, timed
+from pipelines.outputs import WRITERS, write_image
 from pipelines.plan import Job, Plan
 from pipelines.ray_engine import Stage, on_ray
 from pipelines.workers import Crash, Stop, run_in_workers
 from toolkit.errors import ConfigError, PhotoError
-from toolkit.images import encode_image
 from toolkit.ledger import Outcome
 
 Image = NDArray[np.uint8]
@@ -106,7 +106,7 @@ class Frontalizer:
         waiting: list[CutPhoto] = []
         writing: Iterator[Outcome] = iter(())
         write = partial(self._write, source, out)
-        with ThreadPoolExecutor(2) as threads:
+        with ThreadPoolExecutor(WRITERS) as threads:
             for photo in photos:
                 if isinstance(photo, Crash):
                     yield crash_outcome(photo)
@@ -127,19 +127,21 @@ class Frontalizer:
         views, most = [view for photo in photos for view in _views(photo)], self._config.batch_size
         passes = (self._generator(views[start : start + most]) for start in range(0, len(views), most))
         faces = chain.from_iterable(passes)
-        return [list(islice(faces, len(_views(photo)))) for photo in photos]
+        with timed(photos[0].laps, "network"), lap("network"):  # one photo stands for its batch
+            return [list(islice(faces, len(_views(photo)))) for photo in photos]
 
     def _write(self, source: Path, out: Path, photo: CutPhoto, faces: Sequence[Image]) -> Outcome:
         config = self._config
-        suffix = f".{config.format}"
         try:
-            [output] = photo.job.outputs(1, suffix)
-            if config.paste_back:
-                image = pasting.refined_photo(source, photo, faces)
-            else:
-                [face] = faces
-                image = resize_square(face, config.size or len(face))
-            write_output(out / output, encode_image(image, suffix, config.quality))
+            [output] = photo.job.outputs(1, f".{config.format}")
+            with timed(photo.laps, "writers"):
+                if config.paste_back:
+                    with lap("paste"):
+                        image = pasting.refined_photo(source, photo, faces)
+                else:
+                    [face] = faces
+                    image = resize_square(face, config.size or len(face))
+                write_image(out / output, image, config)
         except PhotoError as error:
             return photo.refusal(error, self._settings)
         return photo.outcome([output], self._settings)

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from pipelines.bulk import digest, run_bulk
 from pipelines.configs import BulkConfig, SynthConfig
-from pipelines.crops import cut_photo, open_quiet_landmarker, spread, write_output
+from pipelines.crops import cut_photo, open_quiet_landmarker, spread
+from pipelines.outputs import write_output
 from pipelines.plan import Job, Plan
 from pipelines.return_trip import ReturnTrip
 from pipelines.sets import FILE_HASH, finish_set

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from pipelines.bulk import run_bulk
 from pipelines.configs import BulkConfig, JobLimits
-from pipelines.crops import cut_photo, spread, write_output
+from pipelines.crops import cut_photo, spread
+from pipelines.outputs import write_output
 from pipelines.plan import Job, Plan, plan_photos
 from tests.conftest import FRONTALIZE, tree
 from toolkit.errors import ConfigError, PhotoFailed

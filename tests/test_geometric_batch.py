@@ -24,6 +24,10 @@ def test_a_folder_becomes_frontal_views_without_weights(photos: Path, run: Run, 
     assert result.exit_code == 1  # one photo is damaged
     summary = json.loads(result.stdout)
     assert (summary["written"], summary["reasons"]) == (6, {"no-face": 1, "unreadable": 1})
+    busy = summary["busy"]["workers"]
+    assert busy.keys() == {"read", "decode", "landmarks", "draw", "encode", "write"}
+    assert 0 < sum(busy.values()) <= 1
+    assert "limited by" in result.stderr
     assert read_photo(tmp_path / "out" / "ann" / "0.jpg").shape == (256, 256, 3)
     row = {row.input: row for row in read_ledger(tmp_path / "out")}["ann/1.jpg"]
     assert row.faces[0].keys() >= {"box", "matrix", "yaw"}

@@ -45,6 +45,7 @@ class Outcome:
     mtime_ns: int = -1  # its time of change: with the size, what a resume compares before it hashes
     settings: str = ""  # digest of the settings that shaped the outputs
     source: str = ""  # where SRC is, seen from OUT: the ledger writes it
+    laps: dict[tuple[str, str], float] = field(default_factory=dict, compare=False)  # seconds; in no ledger
 
     @property
     def code(self) -> str:
@@ -56,7 +57,7 @@ class Outcome:
         return replace(self, status="skipped", seconds=0.0)
 
 
-_FIELDS = tuple(field.name for field in fields(Outcome))
+_FIELDS = tuple(field.name for field in fields(Outcome) if field.name != "laps")
 _BAD_LINES = (ValueError, KeyError, TypeError, RecursionError)
 _STATUS, _SECONDS = re.compile(rb'"status": "\w+"'), re.compile(rb'"seconds": [^,}]+')
 _HEAD = re.compile(  # of a line as it is written here

@@ -22,6 +22,7 @@ from pipelines.commands.options import (
     Source,
     Workers,
     checked_limit,
+    lanes_of,
     planned,
     run_watched,
 )
@@ -82,4 +83,6 @@ def align(
     require_cpu(device)
     with Interrupt() as stop:
         plan = planned(source, out, screen).sharded(*bulk.shard)
-        run_watched(screen, plan, align_photos(plan, config, bulk, stop), "aligning", limit, stop, metadata)
+        run_watched(
+            screen, plan, align_photos(plan, config, bulk, stop), "aligning", limit, stop, metadata, lanes_of(bulk)
+        )

@@ -20,6 +20,7 @@ from pipelines.commands.options import (
     Source,
     Workers,
     checked_limit,
+    lanes_of,
     planned,
     run_watched,
 )
@@ -80,15 +81,15 @@ def batch(
     )
     if model == "geometric":
         require_cpu(device)
-        with Interrupt() as stop:
-            plan = planned(source, out, screen).sharded(*bulk.shard)
-            screen.say("frontalizing by geometry on the CPU")
-            run_watched(screen, plan, frontal_views(plan, config, bulk, stop), "frontalizing", limit, stop, metadata)
-        return
-    from pipelines.frontalize import Frontalizer
-
     with Interrupt() as stop:
         plan = planned(source, out, screen).sharded(*bulk.shard)
-        frontalizer = Frontalizer(config)
-        screen.say(f"frontalizing with {frontalizer.card.architecture} on {frontalizer.device}")
-        run_watched(screen, plan, frontalizer.run(plan, bulk, stop), "frontalizing", limit, stop, metadata)
+        if model == "geometric":
+            screen.say("frontalizing by geometry on the CPU")
+            outcomes = frontal_views(plan, config, bulk, stop)
+        else:
+            from pipelines.frontalize import Frontalizer
+
+            frontalizer = Frontalizer(config)
+            screen.say(f"frontalizing with {frontalizer.card.architecture} on {frontalizer.device}")
+            outcomes = frontalizer.run(plan, bulk, stop)
+        run_watched(screen, plan, outcomes, "frontalizing", limit, stop, metadata, lanes_of(bulk))

@@ -1,6 +1,6 @@
 """Options that several verbs share, and how a bulk run ends."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -10,8 +10,9 @@ from pipelines.align_photos import align_photos
 from pipelines.bulk import Tally, share_of
 from pipelines.configs import AlignPhotosConfig, BulkConfig, all_cores
 from pipelines.metadata import write_metadata
+from pipelines.outputs import WRITERS
 from pipelines.plan import Plan, plan_photos
-from pipelines.screen import INTERRUPTED, Interrupt, Screen, describe
+from pipelines.screen import INTERRUPTED, Interrupt, Screen, describe, describe_limits
 from toolkit.ledger import LEDGER_NAME, Outcome
 
 Source = Annotated[Path, typer.Argument(metavar="SRC", help="Folder of photos, searched with its sub-folders.")]
@@ -50,10 +51,13 @@ def run_watched(
     max_rejects: str,
     stop: Interrupt,
     metadata: bool = False,
+    lanes: Mapping[str, int] | None = None,
 ) -> None:
-    """Run a bulk stage to its end, tell the counts, exit as they say."""
+    """Run a bulk stage to its end, tell the counts and what limited it, exit as they say."""
     tally = screen.watch(outcomes, label, len(plan))
     screen.say(describe(tally))
+    if lanes and (limits := describe_limits(tally, lanes)):
+        screen.say(limits)
     screen.say(f"ledger: {plan.out / LEDGER_NAME}")
     if metadata:
         screen.say(f"for datasets: {write_metadata(plan.out)}")
@@ -63,6 +67,7 @@ def run_watched(
             "total": tally.counts.total(),
             "reasons": tally.reasons,
             "seconds": round(tally.seconds, 3),
+            "busy": tally.busy(lanes) if lanes else {},
             "out": str(plan.out),
             "ledger": str(plan.out / LEDGER_NAME),
             "interrupted": stop.pressed,
@@ -72,6 +77,11 @@ def run_watched(
         raise typer.Exit(INTERRUPTED)
     if code := tally.exit_code(max_rejects):
         raise typer.Exit(code)
+
+
+def lanes_of(bulk: BulkConfig) -> dict[str, int] | None:
+    """How much goes on at once at each place of a run; unknown on a cluster."""
+    return None if bulk.engine == "ray" else {"workers": bulk.workers, "network": 1, "writers": WRITERS}
 
 
 def align_into(

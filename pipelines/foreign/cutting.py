@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
 from pipelines.configs import ImportConfig
-from pipelines.crops import cut_photo, open_quiet_landmarker, write_output
+from pipelines.crops import cut_photo, open_quiet_landmarker
 from pipelines.foreign import cfp
+from pipelines.outputs import write_output
 from pipelines.plan import Job
 from pipelines.sets import FILE_HASH
 from toolkit.align import AlignConfig, align_photo, cut_from
