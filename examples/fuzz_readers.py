@@ -10,6 +10,7 @@ follows from ``--seed`` and its number.
 
 import argparse
 import hashlib
+import inspect
 import json
 import random
 import resource
@@ -140,7 +141,13 @@ def guided(target: Callable[[bytes], str], seeds: Sequence[bytes], options: Sequ
     with tempfile.TemporaryDirectory() as corpus:
         for data in seeds:
             Path(corpus, hashlib.sha256(data).hexdigest()).write_bytes(data)
-        atheris.instrument_all()
+        for module in [sys.modules[name] for name in sys.modules if name.startswith(("PIL.", "toolkit."))]:
+            kinds = [
+                kind for kind in vars(module).values() if isinstance(kind, type) and kind.__module__ == module.__name__
+            ]
+            methods = [each for kind in kinds for each in vars(kind).values()]
+            for function in filter(inspect.isfunction, [*vars(module).values(), *methods]):
+                atheris.instrument_func(function)
         atheris.Setup([sys.argv[0], corpus, *options], lambda data: guarded(target, data, Counter()))
         atheris.Fuzz()
 
