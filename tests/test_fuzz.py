@@ -123,7 +123,7 @@ def test_four_commands_over_damaged_photos_crash_nowhere_and_lose_nothing(
     portraits = [(photos / "ann" / f"{number}.jpg").read_bytes() for number in range(3)]
     for number in range(36):
         rng = random.Random(f"run {number}")
-        data = fuzz.mutate(rng.choice([*seeds, *portraits]), seeds, rng)
+        data = fuzz.mutate(rng.choice(seeds), seeds, rng)
         write_whole(tmp_path / "in" / f"s{number % 6}" / f"{number}.jpg", data if number % 6 else portraits[number % 3])
     inputs = set(list_photos(tmp_path / "in")[0])
     for words in (
@@ -140,5 +140,5 @@ def test_four_commands_over_damaged_photos_crash_nowhere_and_lose_nothing(
         found = run("pairs", "verify", tmp_path / folder, "--json", "--no-faces", "--workers", 1)
         assert found.exit_code == 1, found.output
         counts = json.loads(found.stdout)["counts"]
-        assert (counts.get("unreadable", 0) > 10) == (folder == "in"), counts
+        assert (counts.get("unreadable", 0) > 5) == (folder == "in"), counts
     assert run("report", tmp_path / "align", tmp_path / "page.html").exit_code == 0
