@@ -25,7 +25,7 @@ from toolkit.errors import PhotoError
 from toolkit.ledger import LEDGER_NAME, Ledger, Outcome, read_ledger, sorted_outcomes
 from toolkit.photos import Photo
 
-MEMORY = 1536 << 20  # bytes, as a worker process has
+MEMORY = 1 << 30  # bytes, as a photo has in a worker process
 LARGEST_SEED = 20_000  # bytes: many small inputs find more than a few large ones
 EXTREMES = (bytes(4), b"\xff" * 4, b"\x7f\xff\xff\xff", b"\x80\0\0\0", b"\xff\xff", b"\0\1", b"\0\0\xff\xff")
 ROWS = (

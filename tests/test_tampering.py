@@ -401,5 +401,5 @@ def test_every_promise_names_tests_that_are_there() -> None:
 
 def test_the_bounds_are_those_that_are_promised() -> None:
     limits = BulkConfig().limits
-    assert (limits.seconds, limits.memory) == (60, 1536 << 20)
+    assert (limits.seconds, limits.memory) == (60, 1 << 30)
     assert (MOST_BYTES, MOST_PIXELS) == (512 << 20, 178_956_970)
