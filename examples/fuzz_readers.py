@@ -10,6 +10,7 @@ follows from ``--seed`` and its number.
 
 import argparse
 import hashlib
+import inspect
 import json
 import random
 import resource
@@ -24,7 +25,7 @@ from toolkit.errors import PhotoError
 from toolkit.ledger import LEDGER_NAME, Ledger, Outcome, read_ledger, sorted_outcomes
 from toolkit.photos import Photo
 
-MEMORY = 1536 << 20  # bytes, as a worker process has
+MEMORY = 1 << 30  # bytes, as a photo has in a worker process
 LARGEST_SEED = 20_000  # bytes: many small inputs find more than a few large ones
 EXTREMES = (bytes(4), b"\xff" * 4, b"\x7f\xff\xff\xff", b"\x80\0\0\0", b"\xff\xff", b"\0\1", b"\0\0\xff\xff")
 ROWS = (
@@ -140,7 +141,13 @@ def guided(target: Callable[[bytes], str], seeds: Sequence[bytes], options: Sequ
     with tempfile.TemporaryDirectory() as corpus:
         for data in seeds:
             Path(corpus, hashlib.sha256(data).hexdigest()).write_bytes(data)
-        atheris.instrument_all()
+        for module in [sys.modules[name] for name in sys.modules if name.startswith(("PIL.", "toolkit."))]:
+            kinds = [
+                kind for kind in vars(module).values() if isinstance(kind, type) and kind.__module__ == module.__name__
+            ]
+            methods = [each for kind in kinds for each in vars(kind).values()]
+            for function in filter(inspect.isfunction, [*vars(module).values(), *methods]):
+                atheris.instrument_func(function)
         atheris.Setup([sys.argv[0], corpus, *options], lambda data: guarded(target, data, Counter()))
         atheris.Fuzz()
 

@@ -40,8 +40,8 @@ def require_cpu(device: str) -> None:
 class JobLimits:
     """What one photo may take of a worker process; beyond, it fails and the others go on."""
 
-    seconds: float = 60.0  # generous: a 150-megapixel photo takes 10 on a busy core
-    memory: int = 1536 << 20  # bytes, beyond what the models take: Pillow's largest photo and its copy
+    seconds: float = 60.0  # generous: 64 megapixels took 7 on a busy core
+    memory: int = 1 << 30  # bytes, beyond what the models take: enough for 64 megapixels as PNG, 100 as JPEG
 
     def __post_init__(self) -> None:
         for name in ("seconds", "memory"):

@@ -74,7 +74,12 @@ class Plan:
             for job in self.jobs
             if (folded := _folded(job.stem)) in shared
         ]
-        jobs = [job for job in self.jobs if _folded(job.stem) not in shared]
+        taken = _numbered_names(set(twins))
+        jobs = [
+            replace(job, taken=job.taken | taken.get(folded, frozenset()))
+            for job in self.jobs
+            if (folded := _folded(job.stem)) not in shared
+        ]
         return replace(self, jobs=jobs, refused=[*self.refused, *refusals])
 
 

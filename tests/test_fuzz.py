@@ -1,7 +1,9 @@
 """A short, always equal run of examples/fuzz_readers.py; the long ones are done by hand."""
 
 import importlib.util
+import json
 import random
+import re
 from collections import Counter
 from pathlib import Path
 from types import ModuleType
@@ -13,9 +15,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
+from tests.conftest import Run
 from tests.test_examples import EXAMPLES
 from tests.test_photos import saved
-from toolkit.images import encode_image
+from toolkit.images import encode_image, list_photos, write_whole
 from toolkit.ledger import LEDGER_NAME, Ledger, Outcome, read_ledger
 
 NAMES = st.lists(
@@ -112,3 +115,30 @@ def test_a_ledger_that_was_cut_loses_no_whole_line(rows: list[Outcome], cut: int
         ledger.append(Outcome(input="new", status="written"))
     whole = rows[: data.count(b"\n")]
     assert {row.input for row in read_ledger(tmp_path)} >= {row.input for row in whole} | {"new"}
+
+
+def test_four_commands_over_damaged_photos_crash_nowhere_and_lose_nothing(
+    fuzz: ModuleType, seeds: list[bytes], photos: Path, tmp_path: Path, run: Run
+) -> None:
+    portraits = [(photos / "ann" / f"{number}.jpg").read_bytes() for number in range(3)]
+    for number in range(36):
+        rng = random.Random(f"run {number}")
+        data = fuzz.mutate(rng.choice(seeds), seeds, rng)
+        write_whole(tmp_path / "in" / f"s{number % 6}" / f"{number}.jpg", data if number % 6 else portraits[number % 3])
+    inputs = set(list_photos(tmp_path / "in")[0])
+    for words in (
+        ("align", tmp_path / "in", tmp_path / "align", "--no-retries"),
+        ("batch", tmp_path / "in", tmp_path / "batch", "--model", "geometric"),
+        ("pairs", "build", tmp_path / "in", tmp_path / "pairs", "--subjects", "folders"),
+    ):
+        result = run(*words, "--json", "--workers", 1)
+        assert result.exit_code == 1, result.output
+        rows = read_ledger(tmp_path / str(words[1 if words[0] == "pairs" else 0]).replace("build", "pairs"))
+        assert {row.input for row in rows} == inputs
+        assert all(row.outputs or re.match(r"[a-z-]+: .{10}", row.reason) for row in rows)
+    for folder in ("pairs", "in"):
+        found = run("pairs", "verify", tmp_path / folder, "--json", "--no-faces", "--workers", 1)
+        assert found.exit_code == 1, found.output
+        counts = json.loads(found.stdout)["counts"]
+        assert (counts.get("unreadable", 0) > 5) == (folder == "in"), counts
+    assert run("report", tmp_path / "align", tmp_path / "page.html").exit_code == 0

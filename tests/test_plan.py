@@ -1,6 +1,9 @@
+from collections import Counter
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from pipelines.plan import Job, plan_photos
 from toolkit.errors import ConfigError, PhotoFailed
@@ -67,3 +70,28 @@ def test_missing_and_empty_folders_are_set_up_errors(tmp_path: Path) -> None:
         plan_photos(tmp_path / "none", tmp_path / "out")
     with pytest.raises(ConfigError, match="no photo in it \\(1 other files\\)"):
         plan_photos(touch(tmp_path / "src", "a.txt"), tmp_path / "out")
+
+
+STEMS = st.sampled_from(["a", "a_1", "a_2", "a_1_1", "A", "b", "b_10", "x/a", "x/a_1"])
+PHOTOS = st.sets(st.tuples(STEMS, st.sampled_from([".jpg", ".png", ".JPG"])).map("".join), min_size=1)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(photos=PHOTOS, counts=st.lists(st.integers(1, 3), min_size=30, max_size=30), blind=st.booleans())
+def test_no_two_inputs_ever_write_to_one_output(
+    photos: set[str], counts: list[int], blind: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipelines.plan.list_photos", lambda source, leave_out: (sorted(photos), Counter[str]()))
+    plan = plan_photos(tmp_path, tmp_path.parent / "out")
+    if blind:
+        plan = plan.without_case_twins()
+    assert sorted([job.input for job in plan.jobs] + [row.input for row in plan.refused]) == sorted(photos)
+    outputs: list[str] = []
+    for job, count in zip(plan.jobs, counts, strict=False):
+        try:
+            outputs += job.outputs(count, ".jpg")
+        except PhotoFailed as error:
+            assert error.code == "collision"
+    if blind:
+        outputs = [output.lower() for output in outputs]
+    assert len(set(outputs)) == len(outputs)

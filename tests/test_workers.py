@@ -94,7 +94,7 @@ def _odd() -> Callable[[int], int]:
 
 
 def _large() -> Callable[[int], bytes]:
-    return lambda number: bytes([number]) * (3 << 20)
+    return lambda number: bytes([number]) * (1 << 20)
 
 
 def _split(results: Iterator[int | Crash[int]]) -> tuple[list[int], dict[int, str]]:
@@ -161,8 +161,8 @@ def test_an_error_that_does_not_pickle_reaches_the_caller_as_text() -> None:
 
 
 def test_large_results_do_not_block_workers() -> None:
-    results = list(run_in_workers(_large, range(40), 2, never, ahead=40))
-    assert sorted(result[0] for result in results if isinstance(result, bytes)) == list(range(40))
+    results = list(run_in_workers(_large, range(20), 2, never, ahead=20))
+    assert sorted(result[0] for result in results if isinstance(result, bytes)) == list(range(20))
 
 
 def test_no_process_is_left_when_the_caller_leaves_early() -> None:

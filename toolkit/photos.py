@@ -66,12 +66,12 @@ def read_bytes(path: Path) -> bytes:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
                 raise PhotoFailed("unreadable", "no regular file: a folder, a pipe or a device")
-            data = file.read(MOST_BYTES + 1) if status.st_size <= MOST_BYTES else b""
+            if status.st_size > MOST_BYTES:
+                said = f"{status.st_size:,} bytes, the bound is {MOST_BYTES:,}; scale it down first"
+                raise PhotoRejected("too-large", said)
+            data = file.read(status.st_size)  # takes the room before it reads, and what is added meanwhile can wait
     except OSError as error:
         raise PhotoFailed("unreadable", f"{error.strerror}") from error
-    if max(status.st_size, len(data)) > MOST_BYTES:
-        size = max(status.st_size, len(data))
-        raise PhotoRejected("too-large", f"{size:,} bytes, the bound is {MOST_BYTES:,}; scale it down first")
     if not data:
         raise PhotoFailed("not-an-image", "the file is empty (0 bytes)")
     return data
