@@ -17,12 +17,13 @@ import torch
 from pipelines.batches import Feed, Loader
 from pipelines.batches_dali import DaliLoader
 from pipelines.batches_torch import TorchLoader
+from pipelines.checkpoint import load_generator
 from pipelines.configs import BenchConfig, FrontalizeConfig, TrainConfig
 from pipelines.devices import open_fabric
+from pipelines.generator import Generator, weights_path
 from pipelines.photo_laps import SEARCHING, SIDE, STAGES, SUFFIX, LapJob, PhotoLaps, open_photo_laps
 from pipelines.recipes.recipe import Clock, TrainingSet, Workshop
 from pipelines.recipes.registry import make_recipe, normalization_of, recipe_settings
-from pipelines.runs import to_images
 from pipelines.timings import Timing, machine
 from pipelines.workers import Crash, Stop, run_in_workers
 from toolkit.errors import ConfigError
@@ -30,6 +31,7 @@ from toolkit.subjects import Pair
 
 WHATS = ("as far as needed", "all looks", f"crop, {SIDE} px", f"{SIDE} px", f"{SIDE} px, {SUFFIX[1:]}, write")
 RECIPE = "scaleway"
+NETWORK, SINGLY = "refiner", "refiner, singly"
 SECONDS = 0.5  # that a round of the loader's or a network's lasts at least
 ENDLESS = 10**9  # steps
 
@@ -60,7 +62,7 @@ class Bench:
 
     def __len__(self) -> int:
         """How often :meth:`run` yields."""
-        return (self._rounds + 1) * (len(self.photos) + 3)
+        return (self._rounds + 1) * (len(self.photos) + 4)
 
     def run(self, stop: Stop) -> Iterator[str]:
         """Measure until told to stop; yields what it is at, after each photo and each round of the rest.
@@ -78,15 +80,29 @@ class Bench:
         width, height = np.median([photo.size_wh for photo in self._last], axis=0).astype(int).tolist()
         return {"photos": len(self._last), "with_face": len(self._with_face), "width": width, "height": height}
 
-    def limit(self, whole: Timing) -> dict[str, Any]:
-        """What a run from end to end spends its time with, and how much of what the stages alone allow it reaches."""
+    def limit(self, whole: Timing, network: bool) -> dict[str, Any]:
+        """What a run from end to end spends its time with, how much of what the stages alone allow it reaches, and how
+        many times the rate of a plain loop: the same steps for one photo after the other, on one core (the network on
+        its device).
+
+        Args:
+            whole: the run.
+            network: the views went through the refiner, too.
+        """
         usable = len(self._with_face) / len(self._last)
         seconds = {stage: (1 if stage in SEARCHING else usable) / self.timings[stage].rate for stage in STAGES}
-        longest, total = max(seconds, key=seconds.__getitem__), sum(seconds.values())
+        loop = sum(seconds.values())
+        places = {"workers": loop / self._workers}  # seconds a photo that each takes, all at work
+        if network:
+            loop += usable / self.timings[SINGLY].rate
+            seconds[NETWORK] = usable / self.timings[NETWORK].rate
+            shared = self.device.type == "cpu"  # the network runs on the workers' cores
+            places["workers" if shared else NETWORK] = seconds[NETWORK] + shared * places["workers"]
+        longest = max(seconds, key=lambda stage: seconds[stage] * (1 if stage == NETWORK else 1 / self._workers))
         return {
             "limited_by": longest,
-            "share": seconds[longest] / total,
-            "of_stages": whole.rate * total / self._workers,
+            "of_stages": whole.rate * max(places.values()),
+            "times_plain_loop": whole.rate * loop,
         }
 
     @property
@@ -122,22 +138,24 @@ class Bench:
         loader, loader_name = _open_loader(feed, self.device)
         batches = loader.batches(0, ENDLESS)
         batch = next(batches)
-        faces = FrontalizeConfig(model="").batch_size
-        levels, constants = torch.zeros(faces, size, size, 3, dtype=torch.uint8), recipe.normalization
-
-        @torch.inference_mode()
-        def generate() -> None:
-            numbers = levels.to(self.device).permute(0, 3, 1, 2).float()
-            to_images(recipe.generator((numbers - constants.mean) / constants.scale), constants)
-
+        faces = FrontalizeConfig(model=NETWORK).batch_size
+        refine = Generator(weights_path(NETWORK), faces, self.device)
+        view = [np.full((SIDE, SIDE, 3), 128, np.uint8), np.full((SIDE, SIDE), 128, np.uint8)]
         cores, place = f"{self._workers} cores", machine(self.device)["device"]
         what = f"{loader_name}, {pairs} a batch, {SIDE} px to {size}"
         yield from self._time("loader", what, cores, "pairs", pairs, lambda: next(batches))
         what = f"{RECIPE}, {pairs} a batch, {size} px"
         yield from self._time("train step", what, place, "pairs", pairs, lambda: recipe.step(batch, Clock(0, 0)))
-        recipe.generator.eval()
-        what = f"{RECIPE}'s, {faces} a batch, {size} px"
-        yield from self._time("generator", what, place, "photos", faces, generate)
+        what = f"{faces} views, {SIDE} px"
+        yield from self._time(NETWORK, what, place, "photos", faces, lambda: refine([view] * faces))
+        net, _ = load_generator(weights_path(NETWORK), self.device)
+        one = [torch.zeros(1, channels, SIDE, SIDE, device=self.device) for channels in (3, 1)]
+
+        @torch.inference_mode()
+        def singly() -> None:
+            net(*one).cpu()
+
+        yield from self._time(SINGLY, f"a view, {SIDE} px", place, "photos", 1, singly)
 
     def _time(
         self, stage: str, what: str, place: str, unit: str, count: int, work: Callable[[], object]

@@ -21,6 +21,7 @@ from toolkit.subjects import spread_over_subjects
 DEFAULT = BenchConfig()
 PER_WORKER = 144  # photos of the run from end to end
 COUNTS = (1_000, 1_000_000)
+MODELS = ("geometric", "refiner")
 
 
 def bench(
@@ -33,7 +34,8 @@ def bench(
     quiet: Quiet = False,
 ) -> None:
     """How fast each stage runs on this machine, and what 1,000 and 1,000,000 photos would take."""
-    from pipelines.bench import Bench
+    from pipelines.bench import NETWORK, Bench
+    from pipelines.photo_laps import SIDE
     from pipelines.timings import Timing, machine, steady_rates
 
     screen, bulk = Screen(json, quiet), BulkConfig(workers=workers)
@@ -43,11 +45,14 @@ def bench(
         measured = Bench(sample, Path(folder) / "views", config, bulk.workers)
         for _ in screen.track(measured.run(stop), "measuring", len(measured), lambda note: note):
             pass
-        moments = [] if stop.pressed else _end_to_end(screen, measured.photos, Path(folder), bulk, stop)
-        if stop.pressed:
-            raise typer.Exit(INTERRUPTED)
-    place = f"{bulk.workers} processes"
-    whole = Timing("from end to end", "batch --model geometric", place, "photos", steady_rates(moments))
+        whole = {}
+        for model in MODELS:
+            run = () if stop.pressed else _end_to_end(screen, measured.photos, Path(folder), model, bulk, device, stop)
+            moments = list(run)
+            if stop.pressed:
+                raise typer.Exit(INTERRUPTED)
+            what, place = f"batch --model {model} --size {SIDE}", f"{bulk.workers} processes"
+            whole[model] = Timing("from end to end", what, place, "photos", steady_rates(moments))
     document = {
         **machine(measured.device),
         "workers": bulk.workers,
@@ -55,7 +60,9 @@ def bench(
         **measured.sample(),
         "rounds": config.rounds,
         "stages": [timing.row(COUNTS) for timing in measured.timings.values()],
-        "end_to_end": whole.row(COUNTS) | measured.limit(whole),
+        "end_to_end": [
+            {"model": model, **run.row(COUNTS), **measured.limit(run, model == NETWORK)} for model, run in whole.items()
+        ],
     }
     _tell(screen, document)
     screen.result(document)
@@ -73,16 +80,27 @@ def _sample(source: Path | None, drawn: Path, count: int) -> list[Path]:
     return [(folder / name).resolve() for name in spread_over_subjects(found, count)]
 
 
-def _end_to_end(screen: Screen, sample: list[Path], scratch: Path, bulk: BulkConfig, stop: Interrupt) -> list[float]:
+def _end_to_end(
+    screen: Screen, sample: list[Path], scratch: Path, model: str, bulk: BulkConfig, device: str, stop: Interrupt
+) -> list[float]:
     """Do the sample as often as it takes; when each photo was done, seconds."""
+    from pipelines.frontalize import Frontalizer
+    from pipelines.photo_laps import SIDE
+
     source = scratch / "sample"
-    source.mkdir()
+    source.mkdir(exist_ok=True)
     for number in range(PER_WORKER * bulk.workers):
         file = sample[number % len(sample)]
-        (source / f"{number:06d}{file.suffix}").symlink_to(file)
-    plan = plan_photos(source, scratch / "frontal")
-    outcomes = frontal_views(plan, FrontalizeConfig(model="geometric"), bulk, stop)
-    return [time.perf_counter() for _ in screen.track(outcomes, "from end to end", len(plan), lambda _: "")]
+        link = source / f"{number:06d}{file.suffix}"
+        if not link.exists():
+            link.symlink_to(file)
+    plan = plan_photos(source, scratch / model)
+    config = FrontalizeConfig(model=model, size=SIDE, device=device)
+    if model == "geometric":
+        outcomes = frontal_views(plan, config, bulk, stop)
+    else:
+        outcomes = Frontalizer(config).run(plan, bulk, stop)
+    return [time.perf_counter() for _ in screen.track(outcomes, f"from end to end, {model}", len(plan), lambda _: "")]
 
 
 def _tell(screen: Screen, said: dict[str, Any]) -> None:
@@ -95,16 +113,19 @@ def _tell(screen: Screen, said: dict[str, Any]) -> None:
     table = Table("stage, alone", "with; on", "a second (slowest - fastest)", *(f"{count:,} take" for count in COUNTS))
     for column in (table.columns[0], *table.columns[3:]):
         column.no_wrap = True
-    for row in (*said["stages"], said["end_to_end"]):
+    for row in (*said["stages"], *said["end_to_end"]):
         rate = f"{_short(row['per_second'])} {row['unit']} ({_short(row['slowest'])} - {_short(row['fastest'])})"
         times = (_duration(seconds) for seconds in row["seconds"].values())
         table.add_row(row["stage"], f"{row['what']}; {row['place']}", rate, *times)
     screen.table(table)
-    end = said["end_to_end"]
+    for end in said["end_to_end"]:
+        screen.say(
+            f"{end['model']}: limited by {end['limited_by']}, {end['of_stages']:.0%} of what the stages alone allow, "
+            f"{end['times_plain_loop']:.2f} times a plain loop over the photos"
+        )
     screen.say(
-        f"For stages timed on one core, the last columns are for {said['workers']} of them, at best. From end to end "
-        f"{end['share']:.0%} of a photo's time goes into {end['limited_by']}, and {end['of_stages']:.0%} of what the "
-        "stages alone allow is reached; the start of the workers is left out."
+        f"For stages timed on one core, the last columns are for {said['workers']} of them, at best; the start of the "
+        "workers is left out."
     )
 
 
