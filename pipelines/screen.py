@@ -17,6 +17,7 @@ from pipelines.bulk import Tally
 from toolkit.ledger import Outcome
 
 ItemT = TypeVar("ItemT")
+REFRESH = 0.05  # seconds between moves of the bar: what skips thousands a second has better things to do
 SHOWN_FAILURES = 20  # the ledger has them all
 INTERRUPTED = 130  # exit code after Ctrl-C, as shells have it
 
@@ -70,9 +71,14 @@ class Screen:
         hidden = self._quiet or not self._err.is_terminal
         with Progress(*columns, console=self._err, disable=hidden, transient=True) as progress:
             task = progress.add_task(label, total=total, note="")
+            done, shown = 0, 0.0
             for item in items:
                 yield item
-                progress.update(task, advance=1, note=each(item))
+                done += 1
+                if (now := time.monotonic()) - shown > REFRESH:
+                    progress.update(task, advance=done, note=each(item))
+                    done, shown = 0, now
+            progress.update(task, advance=done)
 
     def watch(self, outcomes: Iterable[Outcome], label: str, total: int) -> Tally:
         """Run a bulk stage to its end: a bar, the first failures by name, the counts."""

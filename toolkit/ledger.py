@@ -195,7 +195,7 @@ def _input_of(line: bytes) -> str | None:
     """The input that a line is about; None where a crash cut it short: that input is simply done again."""
     try:
         if (head := _HEAD.match(line)) and line.endswith(b'"}\n'):  # five times as fast; the rest when it is read
-            return str(json.loads(head[1]))
+            return str(json.loads(head[1])) if b"\\" in head[1] else head[1][1:-1].decode()
         row = json.loads(line)
         return str(row["input"]) if _is_ours(row) else None
     except _BAD_LINES:

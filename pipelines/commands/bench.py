@@ -45,10 +45,11 @@ def bench(
         measured = Bench(sample, Path(folder) / "views", config, bulk.workers)
         for _ in screen.track(measured.run(stop), "measuring", len(measured), lambda note: note):
             pass
+        if stop.pressed:
+            raise typer.Exit(INTERRUPTED)
         whole = {}
         for model in MODELS:
-            run = () if stop.pressed else _end_to_end(screen, measured.photos, Path(folder), model, bulk, device, stop)
-            moments = list(run)
+            moments = _end_to_end(screen, measured.photos, Path(folder), model, bulk, device, stop)
             if stop.pressed:
                 raise typer.Exit(INTERRUPTED)
             what, place = f"batch --model {model} --size {SIDE}", f"{bulk.workers} processes"
