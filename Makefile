@@ -31,6 +31,6 @@ bench: $(READY)
 # One pip call for everything: a second one would lift protobuf or numpy past MediaPipe's pins.
 $(READY): pyproject.toml
 	@test -n "$(PYTHON)" || { echo "no Python 3.11 or 3.12 found; install one, or say make PYTHON=/path/to/python"; exit 1; }
-	@start=$$(date +%s); echo "setting up .venv with $(PYTHON): about 7.5 GB, some minutes"; \
+	@start=$$(date +%s); echo "setting up .venv with $(PYTHON): about 8.2 GB, some minutes"; \
 	$(PYTHON) -m venv .venv && $(BIN)/pip install --quiet --disable-pip-version-check --editable '.[demo,dev,onnx,ray]' \
 	&& touch $@ && echo "set up in $$(($$(date +%s) - start)) s"

@@ -32,7 +32,8 @@ def test_the_whole_line_stands(run: Run, tmp_path: Path, monkeypatch: pytest.Mon
     result = run("demo", tmp_path, "--workers", 2)
     assert result.exit_code == 0, result.output
     assert "33 photos: 32 written, 1 rejected (no-face 1)" in result.output
-    assert {row.code for row in read_ledger(tmp_path / "frontal") if not row.outputs} == {"no-face"}
+    for folder in ("frontal", "learned"):
+        assert {row.code for row in read_ledger(tmp_path / folder) if not row.outputs} == {"no-face"}
     sheet = read_photo(tmp_path / "contact-sheet.png")
     assert sheet.shape[1] > 10 * TILE
     page = (tmp_path / "report.html").read_text()

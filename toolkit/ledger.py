@@ -39,7 +39,7 @@ class Outcome:
     status: Status
     reason: str = ""  # empty, or a stable code, a colon and the detail
     outputs: list[str] = field(default_factory=list)
-    faces: list[dict[str, Any]] = field(default_factory=list)  # box, score, yaw, pitch, roll, matrix: one per output
+    faces: list[dict[str, Any]] = field(default_factory=list)  # box, score, yaw ...: one per output, or pasted into it
     seconds: float = 0.0
     size: int = -1  # bytes of the input
     mtime_ns: int = -1  # its time of change: with the size, what a resume compares before it hashes

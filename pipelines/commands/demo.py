@@ -22,6 +22,7 @@ from toolkit.images import encode_image, write_whole
 
 STEPS, BATCH_SIZE = 150, 8
 FASTER = {"learning_rate": "6e-4"}  # three times the recipe's: one face is soon learnt, and a newcomer does not wait
+DEFAULT_MODEL = "refiner"
 SHOWN = 10  # photos on the contact sheet
 
 
@@ -32,7 +33,8 @@ def demo(
 ) -> None:
     """The whole job on a public-domain portrait, no download: draw photos, align, pair, train, frontalize, show."""
     screen, bulk, started = Screen(False, quiet), BulkConfig(workers=workers), time.monotonic()
-    photos, crops, pairs, frontal = (out / name for name in ("photos", "aligned", "pairs", "frontal"))
+    photos, crops, pairs = (out / name for name in ("photos", "aligned", "pairs"))
+    faces = {"frontal": out / "frontal", "frontal, by the run's network": out / "learned"}
     with Interrupt() as stop:
         draw_photos(photos)
         screen.say(f"aligned:     {describe(align_into(screen, photos, crops, bulk, stop))}")
@@ -46,8 +48,9 @@ def demo(
         train_watched(screen, config, run, "auto", workers, stop)
         if stop.pressed:
             raise typer.Exit(INTERRUPTED)
-        screen.say(f"frontalized: {_frontalize(screen, photos, frontal, run, bulk, stop)}")
-        sheet, page = _show(screen, out, photos, crops, frontal, bulk, stop)
+        for folder, model in zip(faces.values(), (DEFAULT_MODEL, str(run / "generator.safetensors")), strict=True):
+            screen.say(f"frontalized: {_frontalize(screen, photos, folder, model, bulk, stop)}")
+        sheet, page = _show(screen, out, photos, {"aligned": crops, **faces}, bulk, stop)
     screen.say(f"look at      {sheet}\nand at       {page}\nin {time.monotonic() - started:.0f} s")
 
 
@@ -58,19 +61,19 @@ def _loader() -> Loader:
     return "dali" if found else "torch"
 
 
-def _frontalize(screen: Screen, photos: Path, frontal: Path, run: Path, bulk: BulkConfig, stop: Interrupt) -> str:
+def _frontalize(screen: Screen, photos: Path, frontal: Path, model: str, bulk: BulkConfig, stop: Interrupt) -> str:
     from pipelines.frontalize import Frontalizer
 
     plan = plan_photos(photos, frontal)
-    frontalizer = Frontalizer(FrontalizeConfig(model=str(run / "generator.safetensors")))
+    frontalizer = Frontalizer(FrontalizeConfig(model=model))
     return describe(screen.watch(frontalizer.run(plan, bulk, stop), "frontalizing", len(plan)))
 
 
 def _show(
-    screen: Screen, out: Path, photos: Path, crops: Path, frontal: Path, bulk: BulkConfig, stop: Interrupt
+    screen: Screen, out: Path, photos: Path, folders: dict[str, Path], bulk: BulkConfig, stop: Interrupt
 ) -> tuple[Path, Path]:
     sheet, page = out / "contact-sheet.png", out / "report.html"
-    strips = read_strips(photos, {"aligned": crops, "frontal": frontal}, SHOWN)
+    strips = read_strips(photos, folders, SHOWN)
     write_whole(sheet, encode_image(contact_sheet(strips), ".png"))
-    draw_page(screen, Report(frontal, page, ReportConfig(photos=photos)), bulk.workers, stop)
+    draw_page(screen, Report(folders["frontal"], page, ReportConfig(photos=photos)), bulk.workers, stop)
     return sheet, page
