@@ -40,6 +40,23 @@ def test_a_line_cut_short_is_passed_over_and_does_not_spoil_the_next(tmp_path: P
     assert {row.input for row in read_ledger(tmp_path)} >= {"a.jpg", "c.jpg"}
 
 
+def test_a_damaged_line_does_not_hide_the_good_one_before_it(tmp_path: Path) -> None:
+    with Ledger(tmp_path) as ledger:
+        ledger.append(written("a.jpg", size=7))
+        ledger.append(written("b.jpg"))
+        ledger.append(written("a.jpg", size=8))
+    path = tmp_path / LEDGER_NAME
+    whole = path.read_bytes()
+    for damaged in (whole.replace(b'"size": 8', b'"size" 8'), whole.removesuffix(b"\n").replace(b'"size": 8', b"}")):
+        path.write_bytes(damaged)
+        assert {row.input: row.size for row in read_ledger(tmp_path)} == {"a.jpg": 7, "b.jpg": -1}
+        with Ledger(tmp_path) as ledger:
+            for _ in range(2):
+                assert ledger.last("a.jpg") == written("a.jpg", size=7)
+            assert ledger.last("b.jpg") == written("b.jpg")
+        assert {row.input: row.size for row in read_ledger(tmp_path)} == {"a.jpg": 7, "b.jpg": -1}
+
+
 def test_a_skipped_line_says_all_that_the_finished_one_said(tmp_path: Path) -> None:
     tricky = 'a "status": "written", "seconds": 7.jpg'
     with Ledger(tmp_path, tmp_path / "src") as ledger:

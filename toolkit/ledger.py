@@ -103,7 +103,7 @@ class Ledger:
         with self._alone():
             self._end_cut_line()
         self._reader = self.path.open("rb")
-        self._lines = _last_lines(self._reader)
+        self._lines = _last_lines(self._reader, quick=True)
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -130,6 +130,11 @@ class Ledger:
 
     def last(self, input_path: str) -> Outcome | None:
         """What the last line about an input said, before this run."""
+        start = self._lines.get(input_path)
+        outcome = None if start is None else _read_line(self._reader, start)
+        if start is None or outcome is not None:
+            return outcome
+        self._lines = _last_lines(self._reader)  # a line that only looked good: an earlier one may be
         start = self._lines.get(input_path)
         return None if start is None else _read_line(self._reader, start)
 
@@ -180,21 +185,24 @@ def _outcomes(path: Path, order: Callable[[Iterable[str]], list[str]]) -> Iterat
                     yield outcome
 
 
-def _last_lines(file: BinaryIO) -> dict[str, int]:
-    """Where the last good line about each input begins: a parsed million would take gigabytes."""
+def _last_lines(file: BinaryIO, quick: bool = False) -> dict[str, int]:
+    """Where the last good line about each input begins: a parsed million would take gigabytes.
+
+    ``quick``: lines that begin and end well count as good, in a fifth of the time.
+    """
     starts: dict[str, int] = {}
-    start = 0
+    start = file.seek(0)
     while line := file.readline(MOST_LINE):
-        if (name := _input_of(line)) is not None:
+        if (name := _input_of(line, quick)) is not None:
             starts[name] = start
         start += len(line)
     return starts
 
 
-def _input_of(line: bytes) -> str | None:
+def _input_of(line: bytes, quick: bool) -> str | None:
     """The input that a line is about; None where a crash cut it short: that input is simply done again."""
     try:
-        if (head := _HEAD.match(line)) and line.endswith(b'"}\n'):  # five times as fast; the rest when it is read
+        if quick and (head := _HEAD.match(line)) and line.endswith(b'"}\n'):
             return str(json.loads(head[1])) if b"\\" in head[1] else head[1][1:-1].decode()
         row = json.loads(line)
         return str(row["input"]) if _is_ours(row) else None
