@@ -109,15 +109,15 @@ def _split(results: Iterator[int | Crash[int]]) -> tuple[list[int], dict[int, st
 
 def test_a_worker_that_hangs_is_replaced_and_costs_one_job() -> None:
     started = time.monotonic()
-    limits = JobLimits(seconds=0.5)
+    limits = JobLimits(seconds=2)  # a busy machine stands still for half a second now and then
     done, crashes = _split(run_in_workers(partial(_sleep_on, 7), range(40), 2, never, limits=limits))
     assert done == [n for n in range(40) if n != 7]
-    assert list(crashes) == [7] and crashes[7].startswith("timeout: not done after 0.5 s")
+    assert list(crashes) == [7] and crashes[7].startswith("timeout: not done after 2 s")
     assert time.monotonic() - started < 20
 
 
 def test_a_hang_is_found_while_another_worker_is_busy() -> None:
-    results = run_in_workers(partial(_sleep_on, 0), range(100_000), 2, never, limits=JobLimits(seconds=0.3))
+    results = run_in_workers(partial(_sleep_on, 0), range(100_000), 2, never, limits=JobLimits(seconds=2))
     for result in results:
         if isinstance(result, Crash):
             assert result.job == 0
@@ -129,10 +129,10 @@ def test_a_hang_is_found_while_another_worker_is_busy() -> None:
 
 def test_time_that_the_caller_takes_is_not_the_jobs() -> None:
     done = []
-    for result in run_in_workers(_square, range(20), 2, never, limits=JobLimits(seconds=0.2)):
+    for result in run_in_workers(_square, range(20), 2, never, limits=JobLimits(seconds=1)):
         assert not isinstance(result, Crash)
         done.append(result)
-        time.sleep(0.5 if len(done) < 4 else 0)
+        time.sleep(1.2 if len(done) < 4 else 0)
     assert sorted(done) == [n * n for n in range(20)]
 
 
@@ -166,10 +166,12 @@ def test_large_results_do_not_block_workers() -> None:
 
 
 def test_no_process_is_left_when_the_caller_leaves_early() -> None:
+    before = set(multiprocessing.active_children())  # of other tests: loaders', say
     results = run_in_workers(_slow, range(1000), 2, never)
     next(results)
+    assert len(set(multiprocessing.active_children()) - before) == 2
     results.close()  # type: ignore[attr-defined]
-    assert not multiprocessing.active_children()
+    assert not set(multiprocessing.active_children()) - before
 
 
 @pytest.mark.parametrize("wrong", [{"seconds": 0.0}, {"memory": -1}])
