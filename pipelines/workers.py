@@ -102,7 +102,8 @@ class _Worker:
         """Until it is overdue; while it waits for jobs, all of them."""
         if not self.is_open:
             return self._started + OPENING - time.monotonic()
-        return self._since.value + seconds - time.monotonic() if self._since.value else seconds
+        since = self._since.value  # once: the process may finish its job between two looks
+        return since + seconds - time.monotonic() if since else seconds
 
     def end(self) -> None:
         self.is_overdue = True
