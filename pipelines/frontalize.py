@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -123,12 +123,10 @@ class Frontalizer:
                 yield from threads.map(write, waiting, self._faces(waiting))
 
     def _faces(self, photos: Sequence[CutPhoto]) -> list[list[Image]]:
-        """The frontal faces of each photo; a photo of a crowd may take several passes."""
-        views, most = [view for photo in photos for view in _views(photo)], self._config.batch_size
-        passes = (self._generator(views[start : start + most]) for start in range(0, len(views), most))
-        faces = chain.from_iterable(passes)
+        """The frontal faces of each photo."""
         with timed(photos[0].laps, "network"), lap("network"):  # one photo stands for its batch
-            return [list(islice(faces, len(_views(photo)))) for photo in photos]
+            faces = iter(self._generator([view for photo in photos for view in _views(photo)]))
+        return [list(islice(faces, len(_views(photo)))) for photo in photos]
 
     def _write(self, source: Path, out: Path, photo: CutPhoto, faces: Sequence[Image]) -> Outcome:
         config = self._config
