@@ -1,7 +1,7 @@
 """Does a trait that is asked for show in the picture, and no other with it?
 
     python examples/flip_traits.py draw SET                    # a labelled set of drawn discs
-    frontalize train SET RUN --recipe attributes --steps 400 --batch-size 16
+    frontalize train SET RUN --recipe attributes --steps 3000 --batch-size 16 --set channels=16
     python examples/flip_traits.py measure RUN [PICTURE.png]
 
 Drawn discs stand in for faces because their traits can be read off the pixels, without a judge that was trained

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 START = 8  # px: side of the generator's first features
-WIDTHS = {64: (512, 512, 256, 128), 128: (1024, 1024, 512, 256, 128)}  # image size -> channels, coarse to fine
+CHANNELS = 64  # as published: of the discriminator's first layer; every other count is a multiple of it
+WIDTHS = {64: (8, 8, 4, 2), 128: (16, 16, 8, 4, 2)}  # image size -> the generator's multiples, coarse to fine
 # Which of five weights fall on the pixel before, the same pixel and the one after: for the first copy, the second.
 _SUMS = (
     ((1, 1, 0, 0, 0), (0, 0, 1, 1, 0), (0, 0, 0, 0, 1)),
@@ -40,11 +41,12 @@ class AttributeGenerator(nn.Module):
     Args:
         attributes: how many traits there are.
         image_size: 64 or 128, px.
+        channels: a smaller count makes a narrower network.
     """
 
-    def __init__(self, attributes: int = 40, image_size: int = 64) -> None:
+    def __init__(self, attributes: int = 40, image_size: int = 64, channels: int = CHANNELS) -> None:
         super().__init__()
-        widths = WIDTHS[image_size]
+        widths = [channels * multiple for multiple in WIDTHS[image_size]]
         self.attributes, self._width = attributes, widths[0]
         self.start = nn.Sequential(nn.Linear(attributes + 1, START * START * widths[0]), nn.ReLU())
         layers: list[nn.Module] = []
@@ -75,18 +77,20 @@ class AttributeDiscriminator(nn.Module):
     Args:
         attributes: how many traits it is shown; 0, as published: none.
         image_size: 64 or 128, px.
+        channels: of its first layer.
     """
 
-    def __init__(self, attributes: int = 0, image_size: int = 64) -> None:
+    def __init__(self, attributes: int = 0, image_size: int = 64, channels: int = CHANNELS) -> None:
         super().__init__()
         layers: list[nn.Module] = []
-        for inner, outer, stride in ((3, 64, 2), (64, 128, 2), (128, 256, 2), (256, 512, 1)):
+        widths, strides = (3, channels, 2 * channels, 4 * channels, 8 * channels), (2, 2, 2, 1)
+        for (inner, outer), stride in zip(pairwise(widths), strides, strict=True):
             # a 4 x 4 kernel at stride 1 needs three pixels of padding in all: Keras puts the odd one right and below
             pad = nn.ZeroPad2d((1, 2, 1, 2)) if stride == 1 else nn.ZeroPad2d(1)
             layers += [pad, nn.Conv2d(inner, outer, 4, stride), nn.LeakyReLU(0.2), nn.Dropout(0.25)]
         self.trunk = nn.Sequential(*layers)
-        self.judge = nn.Linear(512 * (image_size // 8) ** 2, 1)
-        self.traits = nn.Linear(attributes, 512, bias=False) if attributes else None
+        self.judge = nn.Linear(widths[-1] * (image_size // 8) ** 2, 1)
+        self.traits = nn.Linear(attributes, widths[-1], bias=False) if attributes else None
 
     def forward(self, image: Tensor, attributes: Tensor | None = None) -> Tensor:
         """(B, 3, S, S) in (-1, 1), (B, A) -> (B,) the probability that each was made.

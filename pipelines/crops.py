@@ -91,7 +91,9 @@ def cut_photo(source: Path, job: Job, cutter: Cutter, keep_exif: bool = False) -
                 photo.crops, photo.faces = cutter(decoder)
             photo.exif = decoder.exif() if keep_exif else None
         except PhotoError as error:
-            photo.error = error
+            # without its frames, which hold the photo's pixels, and this result, until the garbage is collected
+            photo.error = error.with_traceback(None)
+            photo.error.__cause__ = photo.error.__context__ = None
         except CUT_ERRORS as error:
             photo.error = unprocessable(error)
     return photo

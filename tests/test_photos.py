@@ -1,5 +1,6 @@
 import io
 import os
+import struct
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -119,6 +120,34 @@ def test_a_bomb_is_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
     huge = b"P5 200000 200000 255\n" + bytes(100)
     with pytest.raises(PhotoRejected, match="^too-large: more than 178,956,970 pixels"):
         decode_photo(huge)
+
+
+def run_length_bitmap(side: int) -> bytes:
+    """A few bytes for every row: one pixel, then the end of the line, which the decoder fills one by one."""
+    body, palette = b"\x01\x05\x00\x00" * side, bytes(1024)
+    start = 54 + len(palette)
+    head = struct.pack("<IHHI", start + len(body), 0, 0, start)
+    return b"BM" + head + struct.pack("<IiiHHIIiiII", 40, side, side, 1, 8, 1, len(body), 0, 0, 0, 0) + palette + body
+
+
+@pytest.mark.parametrize(
+    ("small", "large"),
+    [
+        (run_length_bitmap(64), run_length_bitmap(4096)),
+        (b"P3 2 2 255\n" + b"9 " * 12, b"P3 4096 4096 255\n" + b"9 " * 12),
+        (b"P6 2 2 999\n" + bytes(24), b"P6 4096 4096 999\n" + bytes(24)),
+    ],
+    ids=["run-length bitmap", "letters", "odd depth"],
+)
+def test_forms_that_take_a_second_for_a_million_samples_are_bounded(small: bytes, large: bytes) -> None:
+    assert decode_photo(small).shape[2] == 3
+    with pytest.raises(PhotoRejected, match="^too-large: .* samples .* convert it to PNG first"):
+        decode_photo(large)
+
+
+def test_a_large_photo_in_strips_is_the_photo(portrait: NDArray[np.uint8]) -> None:
+    tall = np.ascontiguousarray(np.tile(portrait, (2, 1, 1))[:1000])
+    assert np.array_equal(decode_photo(encode_image(tall, ".png")), tall)
 
 
 def test_a_file_of_too_many_bytes_is_not_read(tmp_path: Path) -> None:

@@ -107,8 +107,8 @@ def kill_nine(config: TrainConfig, run: Path) -> None:
 def test_a_run_killed_and_resumed_equals_an_undisturbed_one_bit_for_bit(
     recipe: str, dataset: Path, tmp_path: Path
 ) -> None:
-    settings = {"alone": "1", "strangers": "1"} if recipe == "refiner" else {"mirror": "0.5"}
-    changes = {"ema": 0.5, "settings": {} if recipe in ("scaleway", "attributes") else settings}
+    settings = {"refiner": {"alone": "1", "strangers": "1"}, "scaleway": {}, "attributes": {"channels": "16"}}
+    changes = {"ema": 0.5, "settings": settings.get(recipe, {"mirror": "0.5"})}
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     train(config(dataset, recipe, **changes), whole)
     kill_nine(config(dataset, recipe, **changes), parts)
@@ -122,6 +122,7 @@ def test_a_run_killed_and_resumed_equals_an_undisturbed_one_bit_for_bit(
     net, card = load_generator(whole / "generator.safetensors", CPU)
     assert card.recipe == recipe
     if recipe == "attributes":
+        assert card.shape["channels"] == 16
         assert net(torch.ones(1, 2)).shape == (1, 3, 64, 64)
     else:
         size = card.image_size
@@ -322,6 +323,7 @@ def test_recipes_that_need_labels_say_what_is_missing(dataset: Path, tmp_path: P
         ("multitask", "judge_every=2"),
         ("multitask", "image_size=128"),
         ("attributes", "image_size=96"),
+        ("attributes", "channels=0"),
         ("attributes", "conditional=perhaps"),
     ],
 )

@@ -17,6 +17,7 @@ from toolkit.quality import eyes_open, mouth_open, sharpness
 FacePolicy = Literal["largest", "all", "reject"]
 
 LOOK_SIDE = 512  # pixels: the shorter side at which big photos are searched; detectors see 128 or 192 of them
+LOOK_AREA = 2_000_000  # pixels: where nothing was found, looked at once more in this many; a tile has 350 on a side
 CLEAR_SIZE = 128  # pixels: smaller faces are looked at again in a finer decode; what fills the mesh network's input
 
 
@@ -136,15 +137,30 @@ def align_photo(
 
 def _find(photo: Decoder, landmarker: Landmarker, every: bool) -> list[Face]:
     """The faces in pixels of the full photo."""
-    pixels, scale = photo.pixels(LOOK_SIDE / min(photo.size))
+    width, height = photo.size
+    pixels, scale = _reduced(photo, LOOK_SIDE / min(width, height))
     faces = landmarker.find(pixels, every)
     if not faces and scale < 1:
-        pixels, scale = photo.pixels()
+        pixels, scale = _reduced(photo, math.sqrt(LOOK_AREA / (width * height)))
         faces = landmarker.find(pixels, every)
     faces = [resized(face, 1 / scale) for face in faces]
     if scale == 1:
         return faces
     return [_seen_finer(photo, landmarker, face, scale) for face in faces]
+
+
+def _reduced(photo: Decoder, scale: float) -> tuple[NDArray[np.uint8], float]:
+    """The photo at a scale or somewhat finer, halved as JPEGs are where its form is decoded whole.
+
+    The looks at a photo take several times its size: of all pixels of a large one that would be too much memory.
+    """
+    pixels, decoded = photo.pixels(scale)
+    share = 1.0
+    while decoded * share >= 2 * scale:
+        share /= 2
+    if share < 1:
+        pixels = np.asarray(cv2.resize(pixels, None, fx=share, fy=share, interpolation=cv2.INTER_AREA), np.uint8)
+    return pixels, decoded * share
 
 
 def _seen_finer(photo: Decoder, landmarker: Landmarker, face: Face, scale: float) -> Face:

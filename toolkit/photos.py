@@ -15,7 +15,7 @@ import simplejpeg
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from toolkit.colours import srgb_transform, to_srgb
+from toolkit.colours import srgb_transform, to_rgb, to_srgb
 from toolkit.errors import PhotoError, PhotoFailed, PhotoRejected
 from toolkit.exif import UPRIGHT, crop_exif
 
@@ -41,13 +41,15 @@ READ_ERRORS = (*BAD_FILE_ERRORS, Image.DecompressionBombError)
 MOST_BYTES = 512 << 20  # of a file: four times the largest photo that a camera writes
 MOST_PIXELS = 178_956_970  # of a photo: what Pillow bears by default, told here so that nobody's setting lifts it
 
+# Forms that Pillow decodes in Python, a million samples a second: run-length BMP, PPM in letters or of odd depth.
+_SLOW = ("bmp_rle", "ppm_plain", "ppm")
+MOST_SLOW = 8 << 20  # samples of such a photo: seconds, not minutes
+
 # What is asked whether it knows a file. Pillow knows more: EPS would be run by Ghostscript, others call for programs.
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "DIB", "GIF", "TIFF", "JPEG2000", "AVIF", "PPM", "PSD", "TGA")
 
 # libjpeg scales by any eighth, but has fast code for these alone: 3/8 takes longer than 1/2, 5/8 longer than all.
 _REDUCTIONS = (1 / 8, 1 / 4, 1 / 2)
-
-_DEEP_GREYS = np.round(np.arange(65536) / 257).astype(np.uint8)  # 16 bits to 8
 
 # ISO/IEC 23008-12, annex B: the brands of HEIF files, usually with HEVC inside. Of these Pillow reads AVIF alone.
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1")
@@ -99,7 +101,8 @@ class Photo:
     Raises:
         PhotoFailed: ``not-an-image`` if no format fits, ``unreadable`` if the data is damaged. Damage behind
             the header shows in the methods, which raise the same.
-        PhotoRejected: ``too-large`` beyond 179 million pixels.
+        PhotoRejected: ``too-large`` beyond 179 million pixels; beyond 8 million samples in the rare forms that
+            are slow to decode (run-length BMP, PPM in letters or of other depths than 8 bits).
     """
 
     def __init__(self, data: bytes) -> None:
@@ -109,6 +112,10 @@ class Photo:
             raise _named(error) from error
         if math.prod(image.size) > MOST_PIXELS:
             raise _too_large()
+        samples = math.prod(image.size) * len(image.getbands())
+        if samples > MOST_SLOW and any(tile[0] in _SLOW for tile in getattr(image, "tile", ())):
+            said = f"{samples:,} samples in a form that takes minutes to decode, the bound is {MOST_SLOW:,}"
+            raise PhotoRejected("too-large", f"{said}; convert it to PNG first")
         self._data = data
         self._jpeg = image.format in ("JPEG", "MPO")  # MPO: a JPEG with more of them behind it
         self._fast = self._jpeg and image.mode == "RGB"
@@ -202,7 +209,7 @@ class Photo:
             image, self._image = self._image or _open(self._data), None  # let go: it keeps its own copy of the pixels
             with warnings.catch_warnings(action="ignore"):
                 image.load()
-                pixels = _to_rgb(image)
+                pixels = to_rgb(image, _profile(image))
             self._tags = _tags(image)  # after load(): it applies a TIFF's own orientation itself
         elif self._profile and srgb_transform(self._profile, "RGB"):
             pixels = np.array(to_srgb(Image.fromarray(pixels), self._profile))
@@ -269,26 +276,3 @@ def _decode_jpeg(data: bytes, size_wh: tuple[int, int], factor: float) -> NDArra
     except ValueError:
         return None
     return pixels if pixels.shape[:2] == (height, width) else None
-
-
-def _to_rgb(image: Image.Image) -> NDArray[np.uint8]:
-    if image.mode.startswith("I;16"):
-        return np.repeat(_DEEP_GREYS[np.asarray(image)][:, :, None], 3, axis=2)
-    if image.mode in ("I", "F"):
-        return _grey_to_rgb(np.array(image).astype(np.float64))
-    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
-        photo = image.convert("RGBA")
-        seen = to_srgb(photo.convert("L" if image.mode in ("L", "LA", "La") else "RGB"), _profile(image))
-        seen.putalpha(photo.getchannel("A"))
-        white = Image.new("RGBA", photo.size, "white")
-        return np.array(Image.alpha_composite(white, seen).convert("RGB"))
-    return np.array(to_srgb(image, _profile(image)))
-
-
-def _grey_to_rgb(grey: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """Bring greys of unknown depth to 8 bits: [0, 1] floats, 8-bit and 16-bit counts."""
-    grey = np.nan_to_num(grey, posinf=0, neginf=0)
-    peak = grey.max(initial=0)
-    scale = 255.0 if 0 < peak <= 1 else 1.0 if peak <= 255 else 255 / 65535 if peak <= 65535 else 255 / peak
-    levels = np.clip(np.round(grey * scale), 0, 255).astype(np.uint8)
-    return np.repeat(levels[:, :, None], 3, axis=2)

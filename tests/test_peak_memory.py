@@ -1,0 +1,54 @@
+"""A run stays under two gigabytes whatever the photos are, and one that asks for more takes no others with it."""
+
+import contextlib
+import json
+import os
+import subprocess
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from tests.conftest import FRONTALIZE
+from toolkit.images import encode_image
+
+MOST = 2_000_000_000  # bytes
+
+
+def taken(session: int) -> int:
+    """Bytes of all processes of a session, what they share counted once."""
+    total = 0
+    for process in Path("/proc").iterdir():
+        with contextlib.suppress(OSError, ValueError):  # not a process, or it has just ended
+            if os.getsid(int(process.name)) == session:
+                lines = (process / "smaps_rollup").read_text().splitlines()
+                total += sum(int(line.split()[1]) << 10 for line in lines if line.startswith("Pss:"))
+    return total
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="memory is counted as Linux does")
+@pytest.mark.parametrize("command", ["align", "batch"])
+def test_bombs_cost_themselves_alone(command: str, portrait: NDArray[np.uint8], tmp_path: Path) -> None:
+    photos, out = tmp_path / "photos", tmp_path / "out"
+    photos.mkdir()
+    for name in "adg":  # 170 million pixels in 170 kB
+        Image.new("L", (13_000, 13_000)).save(photos / f"{name}.png", compress_level=1)
+    for name in "be":
+        Image.new("RGB", (8_000, 6_000)).save(photos / f"{name}.png", compress_level=1)
+    for name in "cfh":
+        (photos / f"{name}.jpg").write_bytes(encode_image(portrait, ".jpg"))
+    words = [*FRONTALIZE, command, str(photos), str(out), "--workers", "2"]
+    run = subprocess.Popen(words, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    peak = 0
+    while run.poll() is None:
+        peak = max(peak, taken(run.pid))
+        time.sleep(0.05)
+    rows = [json.loads(line) for line in (out / "ledger.jsonl").read_text().splitlines()]
+    ends = {row["input"][0]: (row["status"], row["reason"].split(":")[0]) for row in rows}
+    bomb, faceless, written = ("failed", "out-of-memory"), ("rejected", "no-face"), ("written", "")
+    assert ends == dict(zip("abcdefgh", [bomb, faceless, written] * 2 + [bomb, written], strict=True))
+    assert run.returncode == 1
+    assert 50 << 20 < peak < MOST
