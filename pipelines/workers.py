@@ -6,6 +6,7 @@ ends it, that job is to blame. A thread listens to each, so that results are tak
 
 import contextlib
 import multiprocessing
+import os
 import pickle
 import signal
 import threading
@@ -29,6 +30,9 @@ Kind = Literal["open", "done", "error"]  # what a worker says
 DEPTH = 2  # trips given to a worker: the next one is there when it asks
 GLANCE = 0.5  # seconds between looks at the clock and at Ctrl-C while nothing comes
 OPENING = 600.0  # seconds for a worker to load its model, on a busy machine with cold disks
+# Read when NumPy is loaded. The workers fill the cores: a small matrix product that waits for a thread of its own
+# takes a hundred times as long, and what it gives would depend on how many cores there are.
+ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1")
 TRIES = 3  # workers that die one after the other while they load: the fault is no photo's
 
 _spawn = multiprocessing.get_context("spawn")  # a forked copy of a process with threads (MediaPipe, torch) can deadlock
@@ -77,7 +81,8 @@ class _Worker:
         self._begun, self._since = _spawn.RawValue("Q", 0), _spawn.RawValue("d", 0.0)  # written by the process
         args = (theirs, stopping, open_work, memory, self._begun, self._since)
         self.process = _spawn.Process(target=serve, args=args, daemon=True)
-        self.process.start()
+        with _environment(ONE_THREAD):
+            self.process.start()
         theirs.close()  # or a worker's death would not be heard
         self._started, self._answered = time.monotonic(), 0  # when; how many jobs
         self.trips: deque[Sequence[Any]] = deque()  # given and not answered
@@ -114,6 +119,21 @@ class _Worker:
             while True:
                 inbox.put((self, self.pipe.recv_bytes()))
         inbox.put((self, None))
+
+
+@contextlib.contextmanager
+def _environment(values: dict[str, str]) -> Iterator[None]:
+    """What a process that is started now will inherit."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 class _Pool:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from functools import partial
 
+import numpy as np
 import pytest
 
 from pipelines.configs import JobLimits
@@ -42,6 +43,15 @@ def _bad_set_up() -> Callable[[int], int]:
     raise ConfigError("no such model")
 
 
+def _count_threads() -> Callable[[int], int]:
+    def work(side: int) -> int:
+        matrix = np.ones((side, side))
+        assert float((matrix @ matrix)[0, 0]) == side
+        return len(os.listdir("/proc/self/task"))  # noqa: PTH208
+
+    return work
+
+
 def _slow() -> Callable[[int], int]:
     def work(number: int) -> int:
         time.sleep(0.02)
@@ -52,6 +62,15 @@ def _slow() -> Callable[[int], int]:
 
 def test_every_job_is_done_once() -> None:
     assert sorted(run_in_workers(_square, range(50), 2, never)) == [n * n for n in range(50)]
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/task"), reason="threads are counted as Linux does")  # noqa: PTH110
+def test_workers_multiply_matrices_on_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):  # the tests' own
+        monkeypatch.delenv(name, raising=False)
+    counts = list(run_in_workers(_count_threads, [400, 500], 1, never))
+    assert counts == [2, 2]  # its own, and the one that watches its parent
+    assert "OPENBLAS_NUM_THREADS" not in os.environ
 
 
 def test_no_jobs_no_work() -> None:
