@@ -28,8 +28,9 @@ from pipelines.workers import Crash, Stop, run_in_workers
 from toolkit.align import AlignConfig, AlignedCrop, align_photo, magnification
 from toolkit.cascade import FindConfig, open_landmarker
 from toolkit.errors import PhotoError, PhotoFailed, PhotoRejected
+from toolkit.frontal import Layout
 from toolkit.geometry import Template
-from toolkit.landmarks import Landmarker, resized
+from toolkit.landmarks import Face, Landmarker, resized
 from toolkit.ledger import Outcome, refused
 from toolkit.paste import Patch
 from toolkit.photos import Photo, read_bytes
@@ -56,6 +57,7 @@ class CutPhoto:
     faces: Faces = field(default_factory=list)
     error: PhotoError | None = None
     patches: list[Patch] = field(default_factory=list)  # where faces go back into the photo, for a network to finish
+    layout: Layout | None = None  # of the view that a GPU shall draw
     exif: bytes | None = None  # for the crops, where the run wants it
     file: dict[str, Any] = field(default_factory=dict)  # sha256, size, mtime_ns of the input, as the ledger has them
     laps: Laps = field(default_factory=dict)
@@ -177,9 +179,14 @@ def turned_to_front(
     Raises:
         PhotoRejected: ``bad-mesh``, its points span no frame.
     """
-    pixels, scale = photo.pixels(magnification(crop.matrix))
-    view, visible = frontal_view(pixels, steady(pixels, resized(crop.face, scale)), size)
+    view, visible = frontal_view(*steady_face(photo, crop, steady), size)
     return view, as_mask(visible)
+
+
+def steady_face(photo: Photo, crop: AlignedCrop, steady: SteadyMesh) -> tuple[NDArray[np.uint8], Face]:
+    """The photo as large as its crop deserves, (H, W, 3) RGB; and the face in it, its mesh steadied."""
+    pixels, scale = photo.pixels(magnification(crop.matrix))
+    return pixels, steady(pixels, resized(crop.face, scale))
 
 
 def as_mask(visible: NDArray[np.float32]) -> NDArray[np.uint8]:

@@ -31,6 +31,18 @@ def choose_device(name: str) -> torch.device:
     return torch.device("cuda", int(number or 0))
 
 
+def bulk_devices(name: str) -> list[torch.device]:
+    """The same for runs that use every GPU of the machine: all of them for ``auto`` and ``cuda``, one for ``cuda:i``.
+
+    Raises:
+        ConfigError: as :func:`choose_device` does.
+    """
+    first = choose_device(name)
+    if first.type == "cpu" or ":" in name:
+        return [first]
+    return [torch.device("cuda", number) for number in range(torch.cuda.device_count())]
+
+
 def open_fabric(precision: str, device: str, devices: int) -> Fabric:
     """Lightning Fabric on one device or several, launched.
 

@@ -1,11 +1,13 @@
 """Stage: a folder of photos -> a mirrored folder of frontal faces."""
 
 import hashlib
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from queue import SimpleQueue
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,9 +25,10 @@ from pipelines.crops import (
     open_whole_cutter,
     resize_square,
 )
-from pipelines.devices import choose_device
-from pipelines.generator import Generator, weights_path
+from pipelines.devices import bulk_devices
+from pipelines.generator import Generator, Shown, weights_path
 from pipelines.laps import lap, timed
+from pipelines.layouts import open_layout_cut
 from pipelines.outputs import WRITERS, write_image
 from pipelines.plan import Job, Plan
 from pipelines.ray_engine import Stage, on_ray
@@ -34,10 +37,14 @@ from toolkit.errors import ConfigError, PhotoError
 from toolkit.ledger import Outcome
 
 Image = NDArray[np.uint8]
+Batch = tuple[list[CutPhoto], Future[list[list[Image]]]]  # photos, and the faces to come
+
+
+DRAWING = ("cuda",)  # kinds of devices that draw the refiner's views themselves; elsewhere the workers' cores do
 
 
 class Frontalizer:
-    """A model on a device, ready for whole folders.
+    """A model on a device or several, ready for whole folders.
 
     Args:
         config: which model, what kind of photos, what kind of outputs.
@@ -48,11 +55,13 @@ class Frontalizer:
 
     def __init__(self, config: FrontalizeConfig) -> None:
         self._config = config
-        self.device = choose_device(config.device)
+        self.devices = bulk_devices(config.device)
+        self.place = ", ".join(map(str, self.devices))
         path = weights_path(config.model)
-        self._generator = Generator(path, config.batch_size, self.device)
-        self.card = self._generator.card
-        if config.paste_back and not self._generator.refines:
+        self._generators = [Generator(path, config.batch_size, device, config.size) for device in self.devices]
+        self._model = self._generators[0]
+        self.card = self._model.card
+        if config.paste_back and not self._model.refines:
             raise ConfigError(
                 f"--paste-back with model {config.model}: it draws a new face, {self.card.image_size} px, that "
                 "fits into no photo; use refiner, geometric, or the weights of a refiner"
@@ -65,8 +74,8 @@ class Frontalizer:
     def run(self, plan: Plan, bulk: BulkConfig, stop: Stop) -> Iterator[Outcome]:
         """Frontalize every photo of a plan; one outcome per photo, each in the ledger already.
 
-        Photos are cut in worker processes, go through the network in batches here, and are
-        written by threads while the next batch runs.
+        Photos are cut in worker processes, go through the network in batches here, each device
+        with a batch of its own, and are written by threads while the next batch runs.
 
         Raises:
             ConfigError: OUT cannot be used.
@@ -74,7 +83,7 @@ class Frontalizer:
         open_work = self._opener(plan.source)
 
         def locally(jobs: Sequence[Job]) -> Iterator[Outcome]:
-            ahead = 2 * self._config.batch_size
+            ahead = (1 + len(self.devices)) * self._config.batch_size
             photos = run_in_workers(open_work, jobs, bulk.workers, stop, ahead, bulk.limits)
             return self.finish(plan.source, plan.out, photos)
 
@@ -86,27 +95,37 @@ class Frontalizer:
     def _stages(self, plan: Plan) -> list[Stage]:
         """With GPUs the photos are cut on the machines' cores; without, each core does all of it, on one thread."""
         open_work, places = self._opener(plan.source), (plan.source, plan.out)
-        if self.device.type == "cuda":
+        if self.devices[0].type == "cuda":
             return [Stage(partial(open_each, open_work)), Stage(partial(_open_network, self._config, *places), True)]
         return [Stage(partial(_open_whole, self._config, open_work, *places))]
 
     def _opener(self, source: Path) -> Callable[[], Callable[[Job], CutPhoto]]:
         """What a worker opens."""
-        config, model = self._config, self._generator
+        config, model = self._config, self._model
         if config.paste_back:
             return partial(pasting.open_patch_cut, source, config.size or pasting.SIZE, config.max_turn)
         if model.refines:  # in crops too the face is looked for: its mesh is what the view is made of
-            cutter = partial(open_view_cutter, config.size or self.card.image_size, masked=True)
+            size = config.size or self.card.image_size
+            if self.devices[0].type in DRAWING and size % 4 == 0:
+                return partial(open_layout_cut, source, size)
+            cutter = partial(open_view_cutter, size, masked=True)
         else:
             cutter = partial(open_whole_cutter if config.aligned else open_crop_cutter, model.side, self.card.template)
         return partial(open_cut, source, cutter)
 
     def finish(self, source: Path, out: Path, photos: Iterable[CutPhoto | Crash[Job]]) -> Iterator[Outcome]:
-        """Cut photos -> faces in OUT, in batches: one is written by threads while the next one is run."""
+        """Cut photos -> faces in OUT, in batches: each device has one, another is written, the next is gathered."""
         waiting: list[CutPhoto] = []
-        writing: Iterator[Outcome] = iter(())
-        write = partial(self._write, source, out)
-        with ThreadPoolExecutor(WRITERS) as threads:
+        running: deque[Batch] = deque()
+        free: SimpleQueue[Generator] = SimpleQueue()
+        for generator in self._generators:
+            free.put(generator)
+
+        def written(batch: Batch) -> Iterator[Outcome]:
+            photos, faces = batch
+            return threads.map(partial(self._write, source, out), photos, faces.result())
+
+        with ThreadPoolExecutor(WRITERS) as threads, ThreadPoolExecutor(len(self._generators)) as networks:
             for photo in photos:
                 if isinstance(photo, Crash):
                     yield crash_outcome(photo)
@@ -115,18 +134,14 @@ class Frontalizer:
                 else:
                     waiting.append(photo)
                 if sum(len(_views(photo)) for photo in waiting) >= self._config.batch_size:
-                    faces = self._faces(waiting)
-                    yield from writing
-                    writing, waiting = threads.map(write, waiting, faces), []
-            yield from writing
+                    running.append((waiting, networks.submit(_faces, free, waiting)))
+                    waiting = []
+                if len(running) > len(self._generators):
+                    yield from written(running.popleft())
             if waiting:
-                yield from threads.map(write, waiting, self._faces(waiting))
-
-    def _faces(self, photos: Sequence[CutPhoto]) -> list[list[Image]]:
-        """The frontal faces of each photo."""
-        with timed(photos[0].laps, "network"), lap("network"):  # one photo stands for its batch
-            faces = iter(self._generator([view for photo in photos for view in _views(photo)]))
-        return [list(islice(faces, len(_views(photo)))) for photo in photos]
+                running.append((waiting, networks.submit(_faces, free, waiting)))
+            while running:
+                yield from written(running.popleft())
 
     def _write(self, source: Path, out: Path, photo: CutPhoto, faces: Sequence[Image]) -> Outcome:
         config = self._config
@@ -158,9 +173,20 @@ def _open_whole(
     return lambda jobs: finish(map(cut, jobs))
 
 
-def _views(photo: CutPhoto) -> list[Sequence[Image]]:
-    """What the network is shown of a photo: of each patch its square, or the one crop."""
-    return [patch.square for patch in photo.patches] or [photo.crops]
+def _faces(free: "SimpleQueue[Generator]", photos: Sequence[CutPhoto]) -> list[list[Image]]:
+    """The frontal faces of each photo, by whichever generator is free."""
+    generator = free.get()
+    try:
+        with timed(photos[0].laps, "network"), lap("network"):  # one photo stands for its batch
+            faces = iter(generator([view for photo in photos for view in _views(photo)]))
+        return [list(islice(faces, len(_views(photo)))) for photo in photos]
+    finally:
+        free.put(generator)
+
+
+def _views(photo: CutPhoto) -> list[Shown]:
+    """What the network is shown of a photo: of each patch its square, or the one layout or crop."""
+    return [patch.square for patch in photo.patches] or [photo.layout or photo.crops]
 
 
 def _weights_digest(path: Path) -> str:

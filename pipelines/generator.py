@@ -11,10 +11,13 @@ from torch import Tensor
 
 import models
 from pipelines.checkpoint import load_generator
+from pipelines.device_views import ViewDrawer
 from pipelines.runs import to_images
 from toolkit.errors import CheckpointError, ConfigError
+from toolkit.frontal import Layout
 
 Image = NDArray[np.uint8]
+Shown = Sequence[Image] | Layout  # what a generator is shown of a photo
 PER_THREAD = 8  # faces per pass on the CPU: more are no faster
 BUILT_IN = {"refiner": Path(models.__file__).parent / "weights" / "refiner.safetensors"}
 
@@ -31,6 +34,7 @@ class Generator:
         path: its ``generator.safetensors``.
         batch_size: faces per pass on a GPU.
         device: where it runs.
+        size: of the views that it draws itself, where it is given layouts, pixels; None: the card's.
 
     Attributes:
         card: what it was trained on.
@@ -42,7 +46,7 @@ class Generator:
         CheckpointError: no such file, not one of ours, or one that is not shown photos.
     """
 
-    def __init__(self, path: Path, batch_size: int, device: torch.device) -> None:
+    def __init__(self, path: Path, batch_size: int, device: torch.device, size: int | None = None) -> None:
         self._net, self.card = load_generator(path, device)
         if self.card.architecture == "attributes":
             raise CheckpointError(f"model {path}: draws faces from traits, not from photos; use `frontalize generate`")
@@ -50,16 +54,17 @@ class Generator:
         self._edge = (self.side - self.card.image_size) // 2
         self.refines = self.card.architecture == "refiner"
         self._batch_size, self._device = PER_THREAD if device.type == "cpu" else batch_size, device
+        self._draw = ViewDrawer(size or self.card.image_size, device)
         self._threads = ThreadPoolExecutor(
             torch.get_num_threads() if device.type == "cpu" else 1, initializer=torch.set_num_threads, initargs=(1,)
         )
 
-    def __call__(self, photos: Sequence[Sequence[Image]]) -> list[Image]:
+    def __call__(self, photos: Sequence[Shown]) -> list[Image]:
         """Photos -> as many frontal faces, (S, S, 3) RGB, of the card's size.
 
         Args:
             photos: of each its crop, (S, S, 3) RGB, S the side; for the refiner its frontal view, and (S, S) how well
-                the photo showed each pixel of that. The faces are then as large as the views.
+                the photo showed each pixel of that, or the view's layout. The faces are then as large as the views.
 
         Raises:
             ConfigError: the device has no memory for one face. For a batch: it is halved, and stays so.
@@ -69,21 +74,29 @@ class Generator:
             return [face for faces in self._threads.map(self._pass, parts) for face in faces]
         except torch.OutOfMemoryError as error:
             if self._batch_size == 1:
-                side = len(photos[0][0])
                 raise ConfigError(
-                    f"{self._device} has no memory for one face of {side} px; use a smaller --size or --device cpu"
+                    f"{self._device} has no memory for one face; use a smaller --size or --device cpu"
                 ) from error
         self._batch_size = -(-self._batch_size // 2)  # from now on: what did not fit once will not fit again
         torch.cuda.empty_cache()
         return self(photos)
 
     @torch.inference_mode()
-    def _pass(self, photos: Sequence[Sequence[Image]]) -> list[Image]:
+    def _pass(self, photos: Sequence[Shown]) -> list[Image]:
         constants = self.card.normalization
-        inputs = [(self._stacked([crops[0] for crops in photos]) - constants.mean) / constants.scale]
-        if self.refines:
-            inputs.append(self._stacked([crops[1][..., None] for crops in photos]) / 255)
+        layouts = [photo for photo in photos if isinstance(photo, Layout)]
+        crops = [photo for photo in photos if not isinstance(photo, Layout)]  # a run has the ones or the others
+        images, *masks = self._filled_up(self._draw(layouts)) if layouts else self._stacks(crops)
+        inputs = [(images - constants.mean) / constants.scale, *(mask / 255 for mask in masks)]
         return to_images(self._net(*(part.contiguous() for part in inputs)), constants)[: len(photos)]
+
+    def _stacks(self, photos: Sequence[Sequence[Image]]) -> list[Tensor]:
+        images = self._stacked([crops[0] for crops in photos])
+        return [images, self._stacked([crops[1][..., None] for crops in photos])] if self.refines else [images]
+
+    def _filled_up(self, drawn: Sequence[Tensor]) -> list[Tensor]:
+        missing = self._batch_size - len(drawn[0])
+        return [torch.nn.functional.pad(part, (0,) * 7 + (missing,)) for part in drawn]
 
     def _stacked(self, images: Sequence[Image]) -> Tensor:
         """(B, C, S, S): the middle of each, then zeros."""

@@ -69,6 +69,33 @@ def photos(tmp_path_factory: pytest.TempPathFactory, portrait: NDArray[np.uint8]
     return root
 
 
+@pytest.fixture(scope="session")
+def untrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A generator with drawn weights: its faces are noise, but each depends on its input."""
+    import torch  # not above: see OMP_NUM_THREADS
+
+    from models.encoder_decoder import EncoderDecoder
+    from pipelines.batches import Normalization
+    from pipelines.checkpoint import GeneratorCard, save_generator
+
+    torch.manual_seed(0)
+    net = EncoderDecoder()
+    with torch.no_grad():
+        for _ in range(3):
+            net(torch.randn(8, 3, 128, 128))  # batch norm meets data, or all outputs would be the same grey
+    path = tmp_path_factory.mktemp("weights") / "generator.safetensors"
+    card = GeneratorCard(
+        architecture="encoder_decoder",
+        image_size=128,
+        template="chin",
+        normalization=Normalization(128, 128),
+        recipe="scaleway",
+        step=0,
+    )
+    save_generator(path, net, card)
+    return path
+
+
 def tree(root: Path) -> dict[str, bytes]:
     """All files of an output folder but its ledger, by path."""
     files = sorted(path for path in root.rglob("*") if path.is_file() and path.name != "ledger.jsonl")

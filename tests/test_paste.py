@@ -9,9 +9,6 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from models.encoder_decoder import EncoderDecoder
-from pipelines.batches import Normalization
-from pipelines.checkpoint import GeneratorCard, save_generator
 from pipelines.configs import FrontalizeConfig
 from tests.conftest import Run, tree
 from toolkit.align import crop_to_photo
@@ -163,22 +160,13 @@ def test_the_refiner_pastes_what_geometry_pastes(photos: Path, run: Run, tmp_pat
     assert tree(tmp_path / "out") == before
 
 
-def test_a_wrong_set_up_says_so(photos: Path, run: Run, tmp_path: Path) -> None:
+def test_a_wrong_set_up_says_so(photos: Path, untrained: Path, run: Run, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="--aligned with --paste-back"):
         FrontalizeConfig(model="geometric", aligned=True, paste_back=True)
     for wrong in (-1, 60, float("nan")):
         with pytest.raises(ConfigError, match="must be 0 to 45 degrees; try 30"):
             FrontalizeConfig(model="geometric", paste_back=True, max_turn=wrong)
-    card = GeneratorCard(
-        architecture="encoder_decoder",
-        image_size=128,
-        template="chin",
-        normalization=Normalization(128, 128),
-        recipe="scaleway",
-        step=0,
-    )
-    save_generator(tmp_path / "other.safetensors", EncoderDecoder(), card)
-    result = run("batch", photos, tmp_path / "out", "--paste-back", "--model", tmp_path / "other.safetensors")
+    result = run("batch", photos, tmp_path / "out", "--paste-back", "--model", untrained)
     assert result.exit_code == 2
     assert "fits into no photo; use refiner" in result.stderr.replace("\n", " ")
     assert not (tmp_path / "out").exists()

@@ -90,6 +90,6 @@ def batch(
             from pipelines.frontalize import Frontalizer
 
             frontalizer = Frontalizer(config)
-            screen.say(f"frontalizing with {frontalizer.card.architecture} on {frontalizer.device}")
+            screen.say(f"frontalizing with {frontalizer.card.architecture} on {frontalizer.place}")
             outcomes = frontalizer.run(plan, bulk, stop)
         run_watched(screen, plan, outcomes, "frontalizing", limit, stop, metadata, lanes_of(bulk))
