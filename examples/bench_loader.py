@@ -94,7 +94,7 @@ def main(dataset: Path, rounds: int) -> None:
         runs = (
             DaliLoader(feed, cpu).batches(0, steps),
             bare_dali(feed, steps),
-            iter(DataLoader(PilPairs(feed, steps), BATCH, num_workers=WORKERS)),
+            iter(DataLoader(PilPairs(feed, steps), BATCH, num_workers=WORKERS, multiprocessing_context="forkserver")),
             TorchLoader(feed, cpu).batches(0, steps),
         )
         for measured, run in zip(rates.values(), runs, strict=True):

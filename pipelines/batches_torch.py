@@ -1,5 +1,6 @@
 """Pair batches by a plain torch DataLoader and Pillow: the reference that DALI is tested against."""
 
+import multiprocessing
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -18,6 +19,10 @@ from pipelines.pair_reader import PairReader, Sample
 from toolkit.photos import read_photo
 
 Pixels = NDArray[np.uint8]
+
+# A fork of a process that holds DALI's pipelines or MediaPipe's graphs deadlocks when it collects their garbage.
+_clean = multiprocessing.get_context("forkserver")
+_clean.set_forkserver_preload([__name__])
 
 
 class _Raw(NamedTuple):
@@ -58,10 +63,12 @@ class TorchLoader:
 
     def batches(self, first: int, last: int) -> Iterator[PairBatch]:
         """See :class:`pipelines.batches.Loader`."""
+        workers = min(self._feed.workers, last - first)
         loader = DataLoader(
             _Batches(self._feed, first, last),
             batch_size=None,
-            num_workers=min(self._feed.workers, last - first),
+            num_workers=workers,
+            multiprocessing_context=_clean if workers else None,
             pin_memory=self._device.type == "cuda",
             generator=torch.Generator(),  # its workers' seed must not come out of the numbers that training draws
         )

@@ -35,7 +35,7 @@ def contour_weights(data: TrainingSet, size: int) -> Tensor:
     """
     targets = sorted({pair.target for pair in data.pairs})
     outlines: list[NDArray[np.int32]] = []
-    # In a process of its own: loaders fork this one, which is not safe once MediaPipe's threads run in it.
+    # In a process of its own: a hundred megabytes and MediaPipe's threads are not needed any more afterwards.
     open_work = partial(_open_outliner, data.root, size)
     for outline in run_in_workers(open_work, targets, 1, lambda: len(outlines) >= FACES):
         if outline is not None and not isinstance(outline, Crash):
