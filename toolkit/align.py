@@ -17,7 +17,7 @@ from toolkit.quality import eyes_open, mouth_open, sharpness
 FacePolicy = Literal["largest", "all", "reject"]
 
 LOOK_SIDE = 512  # pixels: the shorter side at which big photos are searched; detectors see 128 or 192 of them
-LOOK_AREA = 2_000_000  # pixels: where nothing was found, looked at once more in this many; a tile has 350 on a side
+LOOK_AREA = 4_000_000  # pixels: where nothing was found, looked at once more in so many at least; a tile has 500 a side
 CLEAR_SIZE = 128  # pixels: smaller faces are looked at again in a finer decode; what fills the mesh network's input
 
 
@@ -140,8 +140,8 @@ def _find(photo: Decoder, landmarker: Landmarker, every: bool) -> list[Face]:
     width, height = photo.size
     pixels, scale = _reduced(photo, LOOK_SIDE / min(width, height))
     faces = landmarker.find(pixels, every)
-    if not faces and scale < 1:
-        pixels, scale = _reduced(photo, math.sqrt(LOOK_AREA / (width * height)))
+    if not faces and scale < (finer := min(1.0, math.sqrt(LOOK_AREA / (width * height)))):
+        pixels, scale = _reduced(photo, finer)
         faces = landmarker.find(pixels, every)
     faces = [resized(face, 1 / scale) for face in faces]
     if scale == 1:
