@@ -57,6 +57,14 @@ def test_views_are_drawn_and_timed(tmp_path: Path, photos: Path) -> None:
     assert "frontal_view at 128 px" in example("bench_views.py", photos / "ann", 2)
 
 
+def test_what_runs_make_of_turned_heads_is_drawn(tmp_path: Path, photos: Path, untrained: Path) -> None:
+    example("draw_recipes.py", tmp_path / "drawn.png", untrained.parent, "--", photos / "ann" / "0.jpg")
+    turned, made, true = np.split(read_photo(tmp_path / "drawn.png").astype(int), 3)
+    assert turned.shape == made.shape == (128, 128, 3)
+    assert np.abs(turned - true).mean() > 10
+    assert made.std() > 1
+
+
 def test_shapes_are_learnt(tmp_path: Path, photos: Path) -> None:
     told = example("learn_face_shapes.py", photos / "ann", photos / "bea", tmp_path / "shapes.npz")
     assert "6 faces, 6 modes hold 100.0%" in told
