@@ -19,13 +19,12 @@ import torch
 from numpy.typing import NDArray
 from torch.profiler import ProfilerActivity, profile
 
-from models.frontal import draw_frontal
+from pipelines.device_views import ViewDrawer
 from toolkit import frontal
 from toolkit.align import AlignConfig, align_photo
 from toolkit.cascade import open_landmarker
 from toolkit.images import list_photos
 from toolkit.landmarks import Face, Landmarker
-from toolkit.mesh import head_mirror, head_triangles
 from toolkit.photos import read_photo
 from toolkit.turnable import TurnableHead
 from toolkit.views import frontal_view, rotate_view
@@ -55,21 +54,14 @@ def read_cut(path: Path, landmarker: Landmarker) -> list[Cut]:
 def batch_rate(turned: list[Cut], device: str) -> str:
     """Frontal views a second, drawn in one batch; and the operations and bytes that each takes."""
     layouts = [frontal.lay_out(*cut, 128, "chin") for cut in turned]
-    high, wide = np.max([one.skin.shape[:2] for one in layouts], axis=0)
-    skins = [
-        np.pad(one.skin, [(0, high - len(one.skin)), (0, wide - one.skin.shape[1]), (0, 0)], "edge") for one in layouts
-    ]
-    fields = [skins, *([getattr(one, name) for one in layouts] for name in ("places", "target", "facing", "backdrop"))]
-    skin, places, target, facing, backdrop = (torch.from_numpy(np.stack(each)).to(device).float() for each in fields)
-    head = torch.from_numpy(head_triangles(back=False)).to(device), torch.from_numpy(head_mirror(back=False)).to(device)
-    inputs = skin.permute(0, 3, 1, 2), places, target, facing, backdrop.permute(0, 3, 1, 2), head, 128
+    draw = ViewDrawer(128, torch.device(device))
     rates = []
     for _ in range(ROUNDS + 1):
         started = time.perf_counter()
-        draw_frontal(*inputs)[0].sum().item()  # the sum waits for the device
+        draw(layouts)[0].sum().item()  # the sum waits for the device
         rates.append(len(turned) / (time.perf_counter() - started))
     with profile(activities=[ProfilerActivity.CPU], with_flops=True, profile_memory=True) as seen:
-        draw_frontal(*inputs)
+        draw(layouts)
     events = seen.key_averages()
     written = sum(max(event.self_cpu_memory_usage + event.self_device_memory_usage, 0) for event in events)
     millions = [amount / len(turned) / 1e6 for amount in (sum(event.flops for event in events), written)]

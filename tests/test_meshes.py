@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from models import meshes
-from models.frontal import draw_frontal
+from pipelines.device_views import ViewDrawer
 from toolkit import frontal, raster
 from toolkit.landmarks import Face, Landmarker
-from toolkit.mesh import build_head, head_mirror, head_triangles
+from toolkit.mesh import build_head, head_triangles
 from toolkit.shape import known_shapes
 from toolkit.views import rotate_view
 
@@ -64,31 +64,13 @@ def test_a_batch_of_frontal_views_is_that_of_single_photos(
         pytest.skip("no GPU")
     turned = [rotate_view(portrait, landmarker.find(portrait)[0], yaw, light=(60, 0.5)) for yaw in (-50, 0, 30)]
     layouts = [frontal.lay_out(view.image, Face(view.landmarks, None), 128, "chin") for view in turned]
-    most = np.max([layout.skin.shape[:2] for layout in layouts], axis=0)
-    skins = [
-        np.pad(one.skin, [(0, most[0] - one.skin.shape[0]), (0, most[1] - one.skin.shape[1]), (0, 0)], "edge")
-        for one in layouts
-    ]
-
-    def stacked(arrays: list[np.ndarray]) -> torch.Tensor:
-        return torch.from_numpy(np.stack(arrays)).to(device).float()
-
-    head = tuple(torch.from_numpy(each(back=False)).to(device) for each in (head_triangles, head_mirror))
-    images, visible = draw_frontal(
-        stacked(skins).permute(0, 3, 1, 2),
-        stacked([layout.places for layout in layouts]),
-        stacked([layout.target for layout in layouts]),
-        stacked([layout.facing for layout in layouts]),
-        stacked([layout.backdrop for layout in layouts]).permute(0, 3, 1, 2),
-        head,
-        128,
-    )
+    images, visible = ViewDrawer(128, torch.device(device))(layouts)
     for number, layout in enumerate(layouts):
         image, visibility = frontal.draw(layout, 128)
         off = np.abs(images[number].permute(1, 2, 0).cpu().numpy() - image)
         assert off.mean() < 1.5
         assert np.quantile(off, 0.99) < 12
-        assert np.abs(visible[number, 0].cpu().numpy() - visibility).mean() < 1e-3
+        assert np.abs(visible[number, 0].cpu().numpy() / 255 - visibility).mean() < 1e-3
 
 
 def test_a_mesh_outside_the_picture_is_not_seen() -> None:
