@@ -38,6 +38,7 @@ from toolkit.steady import SteadyMesh
 from toolkit.views import frontal_view
 
 ResultT = TypeVar("ResultT")
+PartT = TypeVar("PartT")
 PER_BLOCK = 8  # photos that travel together on Ray
 WORKERS = "workers"  # the place where photos are cut
 BORDER = 0.3  # of the side: see with_border
@@ -99,6 +100,20 @@ def cut_photo(source: Path, job: Job, cutter: Cutter, keep_exif: bool = False) -
         except CUT_ERRORS as error:
             photo.error = unprocessable(error)
     return photo
+
+
+def cut_parts(
+    source: Path, job: Job, find: Callable[[Photo], tuple[list[PartT], Faces]]
+) -> tuple[CutPhoto, list[PartT]]:
+    """Cut one photo as :func:`cut_photo` does into parts that are no crops yet, and give them beside it."""
+    parts: list[PartT] = []
+
+    def cutter(photo: Photo) -> tuple[list[NDArray[np.uint8]], Faces]:
+        found, rows = find(photo)
+        parts.extend(found)
+        return [], rows
+
+    return cut_photo(source, job, cutter), parts
 
 
 def unprocessable(error: Exception) -> PhotoFailed:

@@ -3,10 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from pipelines.crops import CutPhoto, Faces, cut_photo, open_quiet_landmarker, steady_face
+from pipelines.crops import CutPhoto, Faces, cut_parts, open_quiet_landmarker, steady_face
 from pipelines.plan import Job
 from toolkit.align import AlignConfig, align_photo
 from toolkit.cascade import FindConfig
@@ -24,15 +21,12 @@ def open_layout_cut(source: Path, size: int) -> Callable[[Job], CutPhoto]:
     """
     config, landmarker, steady = AlignConfig(size=size), open_quiet_landmarker(FindConfig()), SteadyMesh()
 
+    def lay_out_largest(photo: Photo) -> tuple[list[Layout], Faces]:
+        [crop] = align_photo(photo, landmarker, config)
+        return [lay_out(*steady_face(photo, crop, steady), size, config.template)], [crop.ledger_row()]
+
     def cut(job: Job) -> CutPhoto:
-        layouts: list[Layout] = []
-
-        def cutter(photo: Photo) -> tuple[list[NDArray[np.uint8]], Faces]:
-            [crop] = align_photo(photo, landmarker, config)
-            layouts.append(lay_out(*steady_face(photo, crop, steady), size, config.template))
-            return [], [crop.ledger_row()]
-
-        photo = cut_photo(source, job, cutter)
+        photo, layouts = cut_parts(source, job, lay_out_largest)
         photo.layout = next(iter(layouts), None)
         return photo
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.crops import CUT_ERRORS, CutPhoto, Cutter, Faces, cut_photo, open_quiet_landmarker, unprocessable
+from pipelines.crops import CUT_ERRORS, CutPhoto, Cutter, Faces, cut_parts, open_quiet_landmarker, unprocessable
 from pipelines.plan import Job
 from toolkit.align import AlignConfig, align_photo
 from toolkit.cascade import FindConfig
@@ -77,14 +77,7 @@ def open_patch_cut(source: Path, size: int, max_turn: float) -> Callable[[Job], 
 
 
 def _cut_patches(source: Path, cut: PatchCutter, job: Job) -> CutPhoto:
-    patches: list[Patch] = []
-
-    def cutter(photo: Photo) -> tuple[list[Image], Faces]:
-        found, rows = cut(photo)
-        patches.extend(found)
-        return [], rows
-
-    photo = cut_photo(source, job, cutter)
+    photo, patches = cut_parts(source, job, cut)
     photo.patches = patches
     return photo
 
