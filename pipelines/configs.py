@@ -113,6 +113,7 @@ class SynthConfig:
     )
     frontalized: bool = False  # inputs are the turned views brought back by the geometric view, with their masks
     wear: float = 0.0  # how badly views are worn before they are brought back, 0 to 1; see toolkit.wear
+    relief: float = 0.0  # how far heads get other depths before they are turned, 0 to 1; see toolkit.relief
     min_sharpness: float = 20.0  # see toolkit.quality.sharpness
     max_enlarged: float = 1.25  # photos with fewer pixels than the crop by more than that are no targets
     format: ImageFormat = "jpg"
@@ -125,7 +126,7 @@ class SynthConfig:
                 raise ConfigError(f"{name}={getattr(self, name)}: must be degrees from -{bound} to {bound}")
         if self.per_photo is not None and self.per_photo < 1:
             raise ConfigError(f"per_photo={self.per_photo}: must be 1 or more; leave it out for the whole grid")
-        for name in ("light", "wear"):
+        for name in ("light", "wear", "relief"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(f"{name}={getattr(self, name)}: must be 0 to 1; try 0.5")
         if self.wear and not self.frontalized:

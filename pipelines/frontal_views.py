@@ -6,13 +6,12 @@ from functools import partial
 from pipelines import pasting
 from pipelines.bulk import digest
 from pipelines.configs import BulkConfig, FrontalizeConfig
-from pipelines.crops import cut_into, open_view_cutter
+from pipelines.crops import VIEW_VERSION, cut_into, open_view_cutter
 from pipelines.plan import Plan
 from pipelines.workers import Stop
 from toolkit.ledger import Outcome
 
 SIZE = 256  # pixels: the side where none is asked for
-VERSION = 2  # raised when the same photo would give another view: finished ones are then done again
 
 
 def frontal_views(plan: Plan, config: FrontalizeConfig, bulk: BulkConfig, stop: Stop) -> Iterator[Outcome]:
@@ -26,8 +25,8 @@ def frontal_views(plan: Plan, config: FrontalizeConfig, bulk: BulkConfig, stop: 
     """
     if config.paste_back:
         views = (config.size or pasting.SIZE, config.max_turn)
-        settings = digest("geometric", VERSION, "pasted", pasting.VERSION, *views, config.format, config.quality)
+        settings = digest("geometric", VIEW_VERSION, "pasted", pasting.VERSION, *views, config.format, config.quality)
         return cut_into(plan, partial(pasting.open_paste_cutter, *views), config, settings, bulk, stop)
     size = config.size or SIZE
-    settings = digest("geometric", VERSION, size, config.format, config.quality)
+    settings = digest("geometric", VIEW_VERSION, size, config.format, config.quality)
     return cut_into(plan, partial(open_view_cutter, size), config, settings, bulk, stop)

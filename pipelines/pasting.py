@@ -20,7 +20,7 @@ from toolkit.steady import SteadyMesh
 Image = NDArray[np.uint8]
 
 SIZE = 256  # pixels: the side of the views where none is asked for; fine detail comes from the photo
-VERSION = 1  # raised when the same photo would be pasted differently: finished ones are then done again
+VERSION = 2  # raised when the same photo would be pasted differently: finished ones are then done again
 
 
 class PatchCutter:

@@ -26,12 +26,13 @@ from toolkit.landmarks import Face, Landmarker
 from toolkit.ledger import Outcome
 from toolkit.photos import Photo
 from toolkit.quality import sharpness
+from toolkit.relief import draw_depths
 from toolkit.shape import HEAD_HALF, PIVOT, head_coordinates
 from toolkit.subject_rules import subject_rule
 from toolkit.subjects import mask_of
 from toolkit.turnable import Light, TurnableHead
 
-VERSION = 2  # raised when the same photo would give other views: finished ones are then done again
+VERSION = 3  # raised when the same photo would give other views: finished ones are then done again
 FINER = 1.25  # resolution at which heads are turned, of the crop's: the crop is resampled from it once more
 Image = NDArray[np.uint8]
 Rows = list[dict[str, Any]]
@@ -74,8 +75,9 @@ def _open_work(source: Path, out: Path, config: SynthConfig, settings: str) -> C
             person = {"person": person_of(job.input)} if person_of else {}
             crop, pixels, face = _gated(photo, landmarker, config)
             images, own = [crop.image], crop.ledger_row()
-            rows, head = [own], TurnableHead(pixels, face)
             random = np.random.default_rng([config.seed, 1, *job.stem.encode()])
+            depths = draw_depths(random, config.relief) if config.relief else None
+            rows, head = [own], TurnableHead(pixels, face, depths)
             names.append("")
             for pose in draw_poses(config, job.stem):
                 view = head.view(*pose)

@@ -1,5 +1,7 @@
 """A turned face's mesh brought inside the face's contour, where the mesh network let it run over into the wall."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,7 +14,58 @@ Points = NDArray[np.float64]
 
 TURNED = 0.5  # sine of the yaw from which the profile line is near the contour
 BACK, AHEAD, STEPS = 0.45, 0.25, 71  # head coordinates: where the contour is looked for, from the profile line
+UNEVEN = 0.12  # head coordinates: so much more than most of the line no part of it runs over
+PASSES = 2  # the line is smoothed, and cuts the corner between nose and forehead in one
 _MIDLINE = np.flatnonzero(MIRROR[:SKIN] == np.arange(SKIN))
+
+
+@dataclass(frozen=True, slots=True)
+class Overrun:
+    """How far the profile line runs over, from the forehead down."""
+
+    heights: Points  # (N,) pixels along the face
+    line: Points  # (N,) pixels, how far ahead the line lies there
+    over: Points  # (N,) pixels beyond the contour, 0 where it is inside
+
+
+def is_turned(fit: Fit) -> bool:
+    """Whether the photo's contour is the face's profile."""
+    return bool(np.hypot(*fit.rotation[:2, 2]) >= TURNED)
+
+
+def sideways(fit: Fit) -> tuple[Points, Points]:
+    """(2,) unit vectors on the photo of a turned head: where its nose points, and down along its face."""
+    ahead = -fit.rotation[:2, 2]
+    ahead = ahead / np.hypot(*ahead)
+    down = np.array([-ahead[1], ahead[0]]) * np.sign(-ahead[1] * fit.rotation[0, 1] + ahead[0] * fit.rotation[1, 1])
+    return ahead, down
+
+
+def profile_line(mesh: Points, fit: Fit) -> tuple[Points, Points]:
+    """(N,) heights of the mesh's middle from the forehead down, and (N,) how far ahead it lies there; pixels."""
+    ahead, down = sideways(fit)
+    line = mesh[_MIDLINE]
+    order = np.argsort(line @ down)
+    return (line @ down)[order], (line @ ahead)[order]
+
+
+def overrun(mesh: Points, fit: Fit, mask: Mask) -> Overrun:
+    """Compare the profile line of a turned head with its contour.
+
+    Args:
+        mesh: (468, 2) pixels.
+        fit: of that mesh.
+        mask: of the person, (H, W) 0 to 1.
+    """
+    ahead, down = sideways(fit)
+    heights, line = profile_line(mesh, fit)
+    reach = np.linspace(-BACK, AHEAD, STEPS) * fit.scale
+    rays = (heights[:, None] * down + line[:, None] * ahead)[:, None] + reach[None, :, None] * ahead
+    height, width = mask.shape
+    x, y = np.clip(rays.round().astype(int), 0, [width - 1, height - 1]).transpose(2, 0, 1)
+    inside = np.cumprod(mask[y, x] > SURE, axis=1).astype(bool)
+    contour = reach[np.maximum(inside.sum(axis=1) - 1, 0)]
+    return Overrun(heights, line, np.where(inside[:, 0], np.maximum(-contour, 0), 0))  # a ray from outside says nothing
 
 
 def within_contour(mesh: Points, fit: Fit, mask: Mask) -> Points:
@@ -21,30 +74,22 @@ def within_contour(mesh: Points, fit: Fit, mask: Mask) -> Points:
     Args:
         mesh: (468, 2) pixels.
         fit: of that mesh.
-        mask: of the person, from :func:`toolkit.layers.person_mask`.
+        mask: of the person, from :func:`toolkit.silhouette.outlined` or the person network.
 
     Returns:
         (468, 2); as it came where the head is hardly turned or nothing runs over.
     """
-    ahead = -fit.rotation[:2, 2]
-    if np.hypot(*ahead) < TURNED:
+    if not is_turned(fit):
         return mesh
-    ahead = ahead / np.hypot(*ahead)
-    down = np.array([-ahead[1], ahead[0]]) * np.sign(-ahead[1] * fit.rotation[0, 1] + ahead[0] * fit.rotation[1, 1])
-    line = mesh[_MIDLINE]
-    reach = np.linspace(-BACK, AHEAD, STEPS) * fit.scale
-    rays = line[:, None] + reach[None, :, None] * ahead
-    height, width = mask.shape
-    x, y = np.clip(rays.round().astype(int), 0, [width - 1, height - 1]).transpose(2, 0, 1)
-    inside = np.cumprod(mask[y, x] > SURE, axis=1).astype(bool)
-    contour = reach[np.maximum(inside.sum(axis=1) - 1, 0)]
-    over = np.where(inside[:, 0], np.maximum(-contour, 0), 0)  # a ray that starts outside says nothing
-    order = np.argsort(line @ down)
-    height_along, over = (line @ down)[order], _smooth(over[order])
-    eye = mesh[RIGHT_EYE_OUTER if fit.near < 0 else LEFT_EYE_OUTER] @ ahead
-    profile = np.interp(mesh @ down, height_along, _smooth((line @ ahead)[order]))
-    share = np.clip((mesh @ ahead - eye) / np.maximum(profile - eye, 1e-6), 0, 1)
-    return np.asarray(mesh - (share * np.interp(mesh @ down, height_along, over))[:, None] * ahead)
+    ahead, down = sideways(fit)
+    for _ in range(PASSES):
+        found = overrun(mesh, fit, mask)
+        over = _smooth(np.minimum(found.over, np.median(found.over) + UNEVEN * fit.scale))
+        eye = mesh[RIGHT_EYE_OUTER if fit.near < 0 else LEFT_EYE_OUTER] @ ahead
+        profile = np.interp(mesh @ down, found.heights, _smooth(found.line))
+        share = np.clip((mesh @ ahead - eye) / np.maximum(profile - eye, 1e-6), 0, 1)
+        mesh = mesh - (share * np.interp(mesh @ down, found.heights, over))[:, None] * ahead
+    return mesh
 
 
 def _smooth(values: Points) -> Points:

@@ -11,13 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.align import magnification
-from toolkit.contour import within_contour
+from toolkit.contour import is_turned, within_contour
 from toolkit.geometry import Template, crop_matrix
 from toolkit.landmarks import Face, resized
-from toolkit.layers import MAYBE, fill, head_part, person_mask, person_only
+from toolkit.layers import MAYBE, fill, head_part, person_likelihood, person_only, shows_face
 from toolkit.mesh import build_head, head_mirror, head_triangles, normals, oval
 from toolkit.raster import look_up, rasterize
 from toolkit.shape import HEAD_HALF, PIVOT, Fit, fit_shape
+from toolkit.silhouette import outlined
 from toolkit.topology import SKIN
 
 Photo = NDArray[np.uint8]
@@ -51,7 +52,7 @@ def lay_out(photo: Photo, face: Face, size: int, template: Template, border: int
         photo, fit.on_photo(PIVOT[None])[0], HEAD_HALF * fit.scale, fit.scale / magnification(matrix)
     )
     face, fit = resized(face, shown, shift), fit.moved(shift, shown)
-    mask = person_mask(photo, face.landmarks[:SKIN])
+    mask = _person(photo, face.landmarks[:SKIN], fit)
     mesh = face.landmarks[:SKIN, :2]
     target = np.column_stack([head[:, :2] @ matrix[:, :2].T + matrix[:, 2], head[:, 2] * magnification(matrix)])
     return Layout(
@@ -61,6 +62,13 @@ def lay_out(photo: Photo, face: Face, size: int, template: Template, border: int
         facing=_visibility(fit, head).astype(np.float32),
         backdrop=_backdrop(photo, mask),
     )
+
+
+def _person(photo: Photo, mesh: Points, fit: Fit) -> Map | None:
+    likely = person_likelihood(photo, mesh)
+    if is_turned(fit) and (mask := outlined(photo, mesh[:, :2], fit, likely)) is not None:
+        return mask
+    return likely if shows_face(likely, mesh) else None
 
 
 def draw(layout: Layout, size: int) -> tuple[Photo, Map]:

@@ -60,6 +60,12 @@ def person_mask(photo: Photo, landmarks: NDArray[np.float64]) -> Mask | None:
     Returns:
         (H, W) 0 to 1, or None where the network does not see the face as part of a person.
     """
+    mask = person_likelihood(photo, landmarks)
+    return mask if shows_face(mask, landmarks) else None
+
+
+def person_likelihood(photo: Photo, landmarks: NDArray[np.float64]) -> Mask:
+    """What the person network says of each pixel around a face, (H, W) 0 to 1; as :func:`person_mask`."""
     height, width = photo.shape[:2]
     low, high = landmarks[:, :2].min(axis=0), landmarks[:, :2].max(axis=0)
     half = max(float((high - low).max()), 1.0) * AROUND
@@ -74,9 +80,15 @@ def person_mask(photo: Photo, landmarks: NDArray[np.float64]) -> Mask | None:
     mask = _person_model().mask(np.asarray(wide, np.uint8))
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     whole = cv2.warpAffine(mask, to_network, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(whole, np.float32)
+
+
+def shows_face(mask: Mask, landmarks: NDArray[np.float64]) -> bool:
+    """Whether a person's mask holds the person's face."""
+    height, width = mask.shape
     nearer = landmarks[landmarks[:, 2] <= np.median(landmarks[:, 2])]  # of a profile's others, many lie off the face
     x, y = np.clip(nearer[:, :2].round().astype(int).T, 0, [[width - 1], [height - 1]])
-    return np.asarray(whole, np.float32) if (whole[y, x] > SURE).mean() > SEEN else None
+    return bool((mask[y, x] > SURE).mean() > SEEN)
 
 
 def person_only(photo: Photo, mask: Mask | None, inset: float = 1.0) -> Photo:

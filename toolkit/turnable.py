@@ -41,13 +41,16 @@ class TurnableHead:
     Args:
         photo: (H, W, 3) RGB uint8.
         face: as the landmarker found it, yaw below about 15 degrees.
+        depths: (468,) to add to the mesh's own, from :func:`toolkit.relief.draw_depths`; None leaves them.
 
     Raises:
         PhotoRejected: ``bad-mesh``, the points span no frame.
     """
 
-    def __init__(self, photo: Photo, face: Face) -> None:
+    def __init__(self, photo: Photo, face: Face, depths: Points | None = None) -> None:
         self._shape, self._rotation, self._scale, self._origin = head_coordinates(face.landmarks)
+        if depths is not None:
+            self._shape[:SKIN, 2] += depths
         mask = person_mask(photo, face.landmarks[:SKIN])
         self._head = build_head(self._shape[:SKIN])
         if mask is not None:

@@ -77,7 +77,10 @@ def synth(
         typer.Option("--frontalized", help="Bring the views back: inputs are geometric frontal views, with masks."),
     ] = SYNTH.frontalized,
     wear: Annotated[float, typer.Option(help="How badly views are worn before that, 0 to 1.")] = SYNTH.wear,
-    seed: Annotated[int, typer.Option(help="Of the random poses, lamps and wear.")] = SYNTH.seed,
+    relief: Annotated[
+        float, typer.Option(help="How far heads get other depths before they are turned, 0 to 1.")
+    ] = SYNTH.relief,
+    seed: Annotated[int, typer.Option(help="Of the random poses, lamps, wear and depths.")] = SYNTH.seed,
     size: Annotated[int, typer.Option(help="Side of the square crops, pixels.")] = SYNTH.size,
     max_turn: Annotated[float, typer.Option(help="Reject photos turned further, degrees.")] = SYNTH.max_turn,
     subjects: Annotated[
@@ -101,6 +104,7 @@ def synth(
         light=light,
         frontalized=frontalized,
         wear=wear,
+        relief=relief,
         seed=seed,
         size=AlignConfig(size=size).size,
         max_turn=max_turn,

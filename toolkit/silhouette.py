@@ -1,0 +1,99 @@
+"""The outline of a turned head, by its colours: the person network, made for whole figures, is vague about profiles."""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from toolkit.contour import overrun, profile_line, sideways
+from toolkit.geometry import LEFT_EYE_OUTER, RIGHT_EYE_OUTER
+from toolkit.layers import Mask
+from toolkit.shape import Fit
+from toolkit.topology import SKIN
+
+Photo = NDArray[np.uint8]
+Points = NDArray[np.float64]
+Flags = NDArray[np.uint8]
+
+RESOLUTION = 33.0  # pixels per unit of head coordinates: the nose's tip is three pixels wide
+ROUNDS = 2  # of GrabCut
+CHEEK = 0.12  # head coordinates: from here on outward the mesh lies on the face, whatever it makes of the nose
+AIR, HAIR = 0.25, -0.35  # head coordinates ahead of the mesh's profile: surely wall from there; no contour before there
+NOTCH = 0.05  # head coordinates: narrower gaps in the outline are lips in shadow, not wall
+LIKELY = 0.6  # of what the network says of the cheek: so much is a person
+BELIEVABLE = 0.2  # head coordinates: no mesh runs over further; where the outline says so it has lost the face
+
+
+def outlined(photo: Photo, mesh: Points, fit: Fit, likely: Mask) -> Mask | None:
+    """Find where a turned head ends, starting from what is surely cheek and surely wall.
+
+    Args:
+        photo: (H, W, 3) RGB uint8.
+        mesh: (468, 2) pixels.
+        fit: of that mesh, its head turned by 30 degrees or more.
+        likely: (H, W) 0 to 1, what the person network says.
+
+    Returns:
+        (H, W) 0 to 1; None where colours do not tell head from wall.
+
+    Source: GrabCut (Rother, Kolmogorov and Blake, SIGGRAPH 2004), as OpenCV has it.
+    """
+    height, width = photo.shape[:2]
+    scale = min(RESOLUTION / fit.scale, 1.0)
+    size = max(8, round(width * scale)), max(8, round(height * scale))
+    small, vague = (cv2.resize(image, size, interpolation=cv2.INTER_AREA) for image in (photo, likely))
+    points = (mesh + 0.5) * (np.array(size) / (width, height)) - 0.5
+    unit = fit.scale * scale
+    cheek = _cheek(points, fit, vague.shape)
+    ahead = _ahead_of_profile(points, fit, vague.shape) / unit
+    person = vague > max(LIKELY * min(float(np.median(vague[cheek])) if cheek.any() else 0.0, 1.0), 0.05)
+    flags = np.where(person, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
+    flags[ahead > AIR] = cv2.GC_BGD
+    flags[cheek] = cv2.GC_FGD
+    if not cheek.any() or np.isin(flags, (cv2.GC_FGD, cv2.GC_PR_FGD)).all():
+        return None
+    inside = _tidied(_cut_out(np.asarray(small, np.uint8), flags), person & (ahead < HAIR), cheek, NOTCH * unit)
+    mask = cv2.resize(cv2.GaussianBlur(inside, (0, 0), 0.7), (width, height), interpolation=cv2.INTER_LINEAR)
+    found = np.asarray(mask, np.float32)
+    return found if np.percentile(overrun(mesh, fit, found).over, 90) < BELIEVABLE * fit.scale else None
+
+
+def _cheek(points: Points, fit: Fit, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """(H, W): what the mesh's near half covers behind the eye's outer corner."""
+    ahead, _ = sideways(fit)
+    eye = points[RIGHT_EYE_OUTER if fit.near < 0 else LEFT_EYE_OUTER] @ ahead
+    surely = points[:SKIN][(fit.shape[:, 0] * fit.near > CHEEK) & (points[:SKIN] @ ahead < eye)]
+    covered = np.zeros(shape, np.uint8)
+    if len(surely) > 2:
+        cv2.fillConvexPoly(covered, cv2.convexHull(surely.astype(np.float32)).round().astype(np.int32), 1)
+    return np.asarray(cv2.erode(covered, np.ones((3, 3), np.uint8)) > 0)
+
+
+def _ahead_of_profile(points: Points, fit: Fit, shape: tuple[int, ...]) -> Points:
+    """(H, W) pixels: how far each lies beyond the mesh's profile line."""
+    ahead, down = sideways(fit)
+    heights, line = profile_line(points, fit)
+    y, x = np.mgrid[: shape[0], : shape[1]]
+    return np.asarray(x * ahead[0] + y * ahead[1] - np.interp(x * down[0] + y * down[1], heights, line))
+
+
+def _cut_out(photo: Photo, flags: Flags) -> Flags:
+    """(H, W): 1 for the head."""
+    cv2.setRNGSeed(0)  # it clusters colours from random ones: the same photo has the same outline
+    wall, head = np.zeros((1, 65)), np.zeros((1, 65))
+    nowhere = (0, 0, 0, 0)  # the flags say where
+    cv2.grabCut(np.ascontiguousarray(photo[..., ::-1]), flags, nowhere, wall, head, ROUNDS, cv2.GC_INIT_WITH_MASK)
+    return np.isin(flags, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.uint8)
+
+
+def _tidied(inside: Flags, hair: NDArray[np.bool_], cheek: NDArray[np.bool_], notch: float) -> Mask:
+    """One piece without holes or notches, with the hair behind: colours mistake eyes, lips and hair for a dark wall."""
+    reach = max(1, round(notch))
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1,) * 2)
+    wide = cv2.copyMakeBorder(inside, *(reach,) * 4, cv2.BORDER_REPLICATE)
+    inside = np.maximum(cv2.morphologyEx(wide, cv2.MORPH_CLOSE, disc)[reach:-reach, reach:-reach], hair)
+    _, pieces = cv2.connectedComponents(inside.astype(np.uint8), connectivity=4)
+    piece = np.asarray(pieces == np.bincount(pieces[cheek]).argmax())
+    count, gaps = cv2.connectedComponents((~piece).astype(np.uint8), connectivity=4)
+    edge = np.concatenate([gaps[0], gaps[-1], gaps[:, 0], gaps[:, -1]])
+    holes = np.setdiff1d(np.arange(1, count), edge)
+    return np.asarray(piece | np.isin(gaps, holes), np.float32)
