@@ -84,7 +84,8 @@ def _results(jobs: Sequence[Job], stages: Sequence[Stage], per_block: int) -> It
             fn_constructor_args=(pickle.dumps(stage.open_work),),
             batch_size=None,  # a block as it is
             batch_format="pyarrow",
-            compute=ActorPoolStrategy(size=max(1, min(actors, len(chunks)))),
+            # One block in an actor's hands: those that wait behind a deadly one would die with it, try by try.
+            compute=ActorPoolStrategy(size=max(1, min(actors, len(chunks))), max_tasks_in_flight_per_actor=1),
             num_cpus=0 if stage.on_gpu else 1,
             num_gpus=1 if stage.on_gpu else 0,
             max_restarts=-1,

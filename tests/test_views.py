@@ -15,7 +15,9 @@ from toolkit.landmarks import Face, Landmarker
 from toolkit.layers import fill, person_mask, person_only
 from toolkit.mesh import build_head, head_mirror, head_triangles, normals, oval
 from toolkit.photos import read_photo
+from toolkit.relief import draw_depths
 from toolkit.shape import fit_shape, head_coordinates, known_shapes
+from toolkit.silhouette import outlined
 from toolkit.steady import SteadyMesh
 from toolkit.topology import MIRROR, SKIN
 from toolkit.turnable import TurnableHead
@@ -185,6 +187,37 @@ def test_a_mesh_that_runs_over_is_brought_inside(head: Photo, face: Face) -> Non
     nose = slice(1, 7)
     assert (drawn[nose, 0] < mesh[nose, 0] - 2).all()
     np.testing.assert_allclose(drawn[234], mesh[234], atol=1e-6)  # the ear's side stays
+
+
+def test_a_profile_is_outlined_by_its_colours_where_the_network_sees_nothing(head: Photo, face: Face) -> None:
+    view = rotate_view(head, face, 60)
+    wide, nose = view.landmarks.copy(), slice(1, 7)
+    wide[:, 0] += 0.08 * face.size  # over the contour
+    fit, mesh = fit_shape(wide), wide[:SKIN, :2]
+    off = np.abs(mesh - view.landmarks[:SKIN, :2])[nose, 0]
+    vague = np.full(head.shape[:2], 0.3, np.float32)
+    mask = outlined(view.image, mesh, fit, vague)
+    assert mask is not None
+    assert np.array_equal(mask, outlined(view.image, mesh, fit, vague))
+    drawn = within_contour(mesh, fit, mask)
+    assert (np.abs(drawn - view.landmarks[:SKIN, :2])[nose, 0] < 0.6 * off).all()
+    faceless = view.image.copy()
+    eye = int(view.landmarks[263, 0])  # the near one's outer corner
+    faceless[:, eye:] = view.image[:, -1:]  # the wall from there on: no mesh can be so far off
+    assert outlined(faceless, mesh, fit, vague) is None
+
+
+def test_depths_change_profiles_alone(head: Photo, face: Face) -> None:
+    depths = draw_depths(np.random.default_rng(4))
+    assert depths.shape == (SKIN,)
+    assert 0.02 < np.abs(depths).mean() < 0.2
+    assert not draw_depths(np.random.default_rng(4), 0.0).any()
+    usual, other = TurnableHead(head, face), TurnableHead(head, face, depths)
+    from_front, from_side = (
+        np.abs(usual.view(yaw).landmarks[:SKIN, 0] - other.view(yaw).landmarks[:SKIN, 0]).max() for yaw in (0, 80)
+    )
+    assert from_side > 0.03 * face.size
+    assert from_front < 0.2 * from_side
 
 
 def test_a_steady_mesh_is_the_same_face(head: Photo, face: Face) -> None:

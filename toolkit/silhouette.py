@@ -64,7 +64,7 @@ def _cheek(points: Points, fit: Fit, shape: tuple[int, ...]) -> NDArray[np.bool_
     surely = points[:SKIN][(fit.shape[:, 0] * fit.near > CHEEK) & (points[:SKIN] @ ahead < eye)]
     covered = np.zeros(shape, np.uint8)
     if len(surely) > 2:
-        cv2.fillConvexPoly(covered, cv2.convexHull(surely.astype(np.float32)).round().astype(np.int32), 1)
+        cv2.fillConvexPoly(covered, np.asarray(cv2.convexHull(surely.astype(np.float32)), np.int32), [1])
     return np.asarray(cv2.erode(covered, np.ones((3, 3), np.uint8)) > 0)
 
 
