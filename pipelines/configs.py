@@ -237,6 +237,7 @@ class EvaluateConfig:
 
     models: tuple[str, ...] = ("raw", "geometric", "refiner")  # raw: the input as it is; or as `batch` names them
     recognizer: Path | None = None  # an ONNX face recogniser: how much of the person is left, too
+    by: str | None = None  # a column of labels.csv: the same numbers for each of its values, too
     size: int | None = None  # side at which images are compared, pixels; None: the first target's
     batch_size: int = 32  # faces per pass of a network; memory, not results, depends on it
     device: str = "auto"  # auto, cpu, cuda or cuda:i: of the generators and the comparison

@@ -19,8 +19,8 @@ from pipelines.inspect_pairs import PairJob, Sight, Unseen, open_sight
 from pipelines.scores import Questions, identify, sum_up
 from pipelines.similarity import MEASURES, compare_images
 from pipelines.workers import Crash, Stop, run_in_workers
-from toolkit.errors import DatasetError, PhotoError
-from toolkit.labels import read_labels
+from toolkit.errors import ConfigError, DatasetError, PhotoError
+from toolkit.labels import LABELS, read_labels
 from toolkit.photos import Photo, read_bytes
 from toolkit.recognizer import Recognizer, as_recognizers_see
 from toolkit.subjects import parts_of, read_pairs
@@ -54,7 +54,10 @@ class Evaluation:
         self._recognizers: list[Recognizer] = []
         if config.recognizer is not None:
             self._recognizers = [Recognizer(config.recognizer) for _ in range(config.workers)]  # one serves one thread
-        labels = read_labels(self.root, ("person", "yaw"))
+        labels = read_labels(self.root, {"person", "yaw", config.by or "person"})
+        if config.by is not None and config.by not in labels.columns:
+            raise ConfigError(f"by={config.by}: {self.root / LABELS} has no such column; its first line names them")
+        self._groups = {pair.input: labels.text(config.by, pair.input) for pair in self.pairs} if config.by else {}
         self._people = {pair.input: labels.person(pair.input, pair.subject) for pair in self.pairs}
         self._people |= {pair.target: labels.person(pair.target, pair.subject) for pair in self.pairs}
         self._yaw = labels.numbers("yaw", [pair.input for pair in self.pairs]).astype(np.float64)
@@ -102,6 +105,7 @@ class Evaluation:
             np.array([person_of[self._people[pair.input]] for pair in pairs], np.intp),
             np.array([place_of[pair.target] for pair in pairs], np.intp),
             np.array([person_of[self._people[target]] for target in targets], np.intp),
+            [self._groups[pair.input] for pair in pairs] if self._groups else (),
         )
         return {
             "dataset": str(self.root),
@@ -116,6 +120,7 @@ class Evaluation:
                 "unknown": int(np.isnan(questions.yaw).sum()),
             },
             "recognizer": str(self._config.recognizer) if self._recognizers else None,
+            "by": self._config.by,
             "ranked_by": self.ranked_by,
             "models": [
                 {"model": one.name, "name": name, **self._numbers(one, judged, questions, targets)}

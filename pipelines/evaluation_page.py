@@ -63,9 +63,9 @@ def _summary(document: dict[str, Any]) -> str:
 
 
 def _table(document: dict[str, Any]) -> str:
-    head = "".join(f"<th>{heading}" for heading in ("yaw", "model", *headings(document)))
+    head = "".join(f"<th>{heading}" for heading in ("pairs of", "model", *headings(document)))
     body = "\n".join(
-        f"<tr{' class=first' if line.first else ''}><td>{line.yaw}<td>{html.escape(line.model)}"
+        f"<tr{' class=first' if line.first else ''}><td>{html.escape(line.pairs)}<td>{html.escape(line.model)}"
         + "".join(f"<td>{cell}" for cell in line.cells)
         for line in lines(document)
     )

@@ -1,7 +1,7 @@
 """What a model's faces are worth, summed up: over all pairs of a set, and by how far the inputs are turned."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +39,7 @@ class Questions:
     person: Numbers  # (N,) whom the input shows, numbered from 0 without gaps
     target: Numbers  # (N,) which target is the input's own
     shown: Numbers  # (T,) whom the targets show
+    group: Sequence[str] = ()  # (N,) which group the input belongs to, empty where unknown; or no groups at all
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +82,10 @@ def sum_up(questions: Questions, measures: Array, identity: Identity | None) -> 
         identity: where there is a recogniser.
 
     Returns:
-        A row with the keys of :data:`COLUMNS` over all pairs, and under ``bins`` one more for each bin of yaw that
-        has pairs, with ``from`` and ``to``. Image measures are means over the faces that were made; identity counts
-        the missing ones as cosine 0. What cannot be measured is None.
+        A row with the keys of :data:`COLUMNS` over all pairs, under ``bins`` one more for each bin of yaw that has
+        pairs, with ``from`` and ``to``, and under ``groups`` one for each group, with ``group``. Image measures are
+        means over the faces that were made; identity counts the missing ones as cosine 0. What cannot be measured
+        is None.
     """
     turned = np.minimum(np.abs(questions.yaw), BINS[-1])
     rows = []
@@ -91,7 +93,12 @@ def sum_up(questions: Questions, measures: Array, identity: Identity | None) -> 
         inside = (turned >= low) & ((turned < high) | ((turned == high) & (high == BINS[-1])))
         if inside.any():
             rows.append({"from": low, "to": high, **_row(measures, identity, inside)})
-    return {**_row(measures, identity, np.ones(len(turned), bool)), "bins": rows}
+    every = np.ones(len(turned), bool)
+    groups = [
+        {"group": group, **_row(measures, identity, np.array(questions.group) == group)}
+        for group in sorted(set(questions.group))
+    ]
+    return {**_row(measures, identity, every), "bins": rows, "groups": groups}
 
 
 def _row(measures: Array, identity: Identity | None, inside: Flags) -> dict[str, Any]:
@@ -120,25 +127,32 @@ def _mean(values: NDArray[Any]) -> float | None:
 class Line:
     """One line of the table that people read."""
 
-    yaw: str
+    pairs: str  # which ones: all, of what yaw, of what group
     model: str
     cells: list[str]  # as headings() names them
     first: bool  # of its bin
 
 
 def headings(document: dict[str, Any]) -> list[str]:
-    """The columns that a document's rows have, after yaw and model."""
+    """The columns that a document's rows have, after the pairs and the model."""
     return [heading for key, (heading, _) in COLUMNS.items() if key in document["models"][0]]
 
 
 def lines(document: dict[str, Any]) -> Iterator[Line]:
-    """The table of an evaluation: models side by side, over all pairs and then by yaw."""
+    """The table of an evaluation: models side by side, over all pairs, then by yaw, then by group."""
     models = document["models"]
-    for place in range(-1, len(models[0]["bins"])):
-        for number, model in enumerate(models):
-            row = model if place < 0 else model["bins"][place]
-            yaw = "all" if place < 0 else f"{row['from']} to {row['to']}"
-            yield Line(yaw if number == 0 else "", model["name"], _cells(row), number == 0)
+    parts = [("all", models)]
+    parts += [
+        (f"yaw {rows[0]['from']} to {rows[0]['to']}", rows)
+        for rows in zip(*(model["bins"] for model in models), strict=True)
+    ]
+    parts += [
+        (f"{document['by']} {rows[0]['group'] or 'unknown'}", rows)
+        for rows in zip(*(model["groups"] for model in models), strict=True)
+    ]
+    for pairs, rows in parts:
+        for number, (model, row) in enumerate(zip(models, rows, strict=True)):
+            yield Line(pairs if number == 0 else "", model["name"], _cells(row), number == 0)
 
 
 def _cells(row: dict[str, Any]) -> list[str]:

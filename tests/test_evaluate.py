@@ -19,9 +19,11 @@ from pipelines.checkpoint import GeneratorCard, save_generator
 from pipelines.configs import EvaluateConfig
 from pipelines.crops import resize_square
 from pipelines.evaluate import Evaluation
+from pipelines.scores import lines
 from pipelines.similarity import compare_images
 from tests.conftest import Run
 from toolkit.align import AlignConfig, align_photo, cut
+from toolkit.errors import ConfigError
 from toolkit.geometry import crop_matrix
 from toolkit.images import encode_image
 from toolkit.labels import write_labels
@@ -133,6 +135,25 @@ def test_known_differences_give_known_numbers_by_yaw(tmp_path: Path) -> None:
     assert [row["input"] for row in raw["worst"]] == ["bea/b.png", "bea/a.png", "ann/b.png"]
     assert raw["best"][0]["ssim"] == pytest.approx(1, abs=1e-6)
     assert "identity_cosine" not in raw
+    assert raw["groups"] == []
+
+
+def test_groups_have_numbers_of_their_own(tmp_path: Path) -> None:
+    yaws = {"ann": {"a": 0.0, "b": 20.0}, "bea": {"a": 0.0}}
+    root = draw_set(tmp_path / "set", yaws, brighter({"ann/a": 10, "ann/b": 30, "bea/a": 5}))
+    document = judged(root, "raw", by="subject")
+    ann, bea = document["models"][0]["groups"]
+    assert (ann["group"], ann["pairs"], bea["group"], bea["pairs"]) == ("ann", 2, "bea", 1)
+    assert ann["l1"] == pytest.approx(20 / 127.5, abs=1e-6)
+    assert [line.pairs for line in lines(document)] == [
+        "all",
+        "yaw 0 to 15",
+        "yaw 15 to 30",
+        "subject ann",
+        "subject bea",
+    ]
+    with pytest.raises(ConfigError, match="by=age: .*labels.csv has no such column"):
+        judged(root, "raw", by="age")
 
 
 def test_all_are_compared_at_one_size(tmp_path: Path) -> None:

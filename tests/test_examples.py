@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from tests.conftest import Run
 from toolkit.images import encode_image
+from toolkit.labels import read_labels, write_labels
 from toolkit.photos import read_photo
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -99,3 +100,16 @@ def test_the_notebook_runs_on_a_set(tmp_path: Path, photos: Path, run: Run) -> N
     assert "4 pairs of 2 subjects" in result.stdout
     assert "defects" in result.stdout
     assert not any(cell.get("outputs") for cell in notebook["cells"])  # pictures of somebody's set stay at home
+
+
+def test_skin_tones_become_a_column(tmp_path: Path) -> None:
+    rows: list[dict[str, object]] = []
+    for subject, colour in (("ann", (240, 205, 185)), ("bea", (90, 60, 45))):
+        (tmp_path / subject).mkdir()
+        for file, role in ((f"{subject}.png", "target"), (f"{subject}/a.png", "input")):
+            (tmp_path / file).write_bytes(encode_image(np.full((64, 64, 3), colour, np.uint8), ".png"))
+            rows.append({"file": file, "subject": subject, "role": role})
+    write_labels(tmp_path, rows)
+    assert "2 light, 2 dark" in example("label_tones.py", tmp_path)
+    labels = read_labels(tmp_path)
+    assert [labels.text("tone", f"{subject}/a.png") for subject in ("ann", "bea")] == ["light", "dark"]

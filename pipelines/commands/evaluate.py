@@ -30,6 +30,9 @@ def evaluate(
     recognizer: Annotated[
         Path | None, typer.Option(help="An ONNX face recogniser: how much of the person is left.")
     ] = DEFAULT.recognizer,
+    by: Annotated[
+        str | None, typer.Option(help="A column of labels.csv: the numbers for each of its values, too.")
+    ] = DEFAULT.by,
     size: Annotated[
         int | None, typer.Option(help="Side at which images are compared, pixels; by default the targets'.")
     ] = DEFAULT.size,
@@ -43,6 +46,7 @@ def evaluate(
     config = EvaluateConfig(
         models=tuple(model or DEFAULT.models),
         recognizer=recognizer,
+        by=by,
         size=size,
         batch_size=batch_size,
         device=device,
@@ -107,8 +111,8 @@ def _tell(screen: Screen, document: dict[str, Any], seconds: float) -> None:
 def _tell_table(screen: Screen, document: dict[str, Any]) -> None:
     from pipelines.scores import headings, lines
 
-    rows = [["yaw", "model", *headings(document)]]
-    rows += [[line.yaw, line.model, *line.cells] for line in lines(document)]
+    rows = [["pairs of", "model", *headings(document)]]
+    rows += [[line.pairs, line.model, *line.cells] for line in lines(document)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         texts = [cell.ljust(width) for cell, width in zip(row[:2], widths, strict=False)]
