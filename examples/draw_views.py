@@ -2,15 +2,19 @@
 
     python examples/draw_views.py PICTURE PHOTO [PHOTO ...]
 
-Two rows per photo: the turned head's crop, and the frontal view made from that picture alone.
+Three rows per photo: the turned head's crop, the frontal view made from that picture alone, and what the built-in
+refiner makes of the view.
 """
 
 import sys
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from pipelines.crops import as_mask
+from pipelines.generator import Generator, weights_path
 from toolkit.align import align_photo, cut
 from toolkit.cascade import open_landmarker
 from toolkit.geometry import crop_matrix
@@ -24,23 +28,27 @@ from toolkit.views import frontal_view
 YAWS, SIDE = (-75, -60, -40, -20, 0, 20, 40, 60, 75), 144
 
 
-def rows(photo: NDArray[np.uint8], landmarker: Landmarker, steady: SteadyMesh) -> NDArray[np.uint8]:
-    """(2 * SIDE, 9 * SIDE, 3): the views, and what comes back from them; grey where no face is found."""
+def rows(photo: NDArray[np.uint8], landmarker: Landmarker, steady: SteadyMesh, refiner: Generator) -> NDArray[np.uint8]:
+    """(3 * SIDE, 9 * SIDE, 3): the views, and what comes back from them; grey where no face is found."""
     [crop] = align_photo(photo, landmarker)
-    head, above, below = TurnableHead(photo, crop.face), [], []
+    head, columns = TurnableHead(photo, crop.face), []
     for yaw in YAWS:
         view = head.view(yaw)
-        above.append(cut(view.image, crop_matrix(view.landmarks, SIDE), SIDE))
-        faces = landmarker.find(view.image)
-        blank = np.full((SIDE, SIDE, 3), 128, np.uint8)
-        below.append(frontal_view(view.image, steady(view.image, faces[0]), SIDE)[0] if faces else blank)
-    return np.vstack([np.hstack(above), np.hstack(below)])
+        tiles = [cut(view.image, crop_matrix(view.landmarks, SIDE), SIDE)]
+        if faces := landmarker.find(view.image):
+            back, visible = frontal_view(view.image, steady(view.image, faces[0]), SIDE)
+            tiles += [back, *refiner([[back, as_mask(visible)]])]
+        else:
+            tiles += [np.full((SIDE, SIDE, 3), 128, np.uint8)] * 2
+        columns.append(np.vstack(tiles))
+    return np.hstack(columns)
 
 
 def main(picture: Path, photos: list[Path]) -> None:
     """Draw and write."""
     landmarker, steady = open_landmarker(), SteadyMesh()
-    sheet = np.vstack([rows(read_photo(photo), landmarker, steady) for photo in photos])
+    refiner = Generator(weights_path("refiner"), 1, torch.device("cpu"))
+    sheet = np.vstack([rows(read_photo(photo), landmarker, steady, refiner) for photo in photos])
     write_whole(picture, encode_image(sheet, picture.suffix, 90))
 
 

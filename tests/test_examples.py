@@ -52,9 +52,10 @@ def test_the_loader_benchmark_measures_all_three(tmp_path: Path, portrait: NDArr
 def test_views_are_drawn_and_timed(tmp_path: Path, photos: Path) -> None:
     example("draw_views.py", tmp_path / "views.png", photos / "ann" / "0.jpg")
     drawn = read_photo(tmp_path / "views.png")
-    assert drawn.shape == (2 * 144, 9 * 144, 3)
-    frontal = drawn[144:, 4 * 144 : 5 * 144].astype(int)
-    assert np.abs(frontal - drawn[144:, 5 * 144 : 6 * 144]).mean() < 25  # from 0 and from 20 degrees: the same face
+    assert drawn.shape == (3 * 144, 9 * 144, 3)
+    for row in (drawn[144:288].astype(int), drawn[288:].astype(int)):  # geometric, refined
+        straight, turned = row[:, 4 * 144 : 5 * 144], row[:, 5 * 144 : 6 * 144]
+        assert np.abs(straight - turned).mean() < 25  # from 0 and from 20 degrees: the same face
     assert "frontal_view at 128 px" in example("bench_views.py", photos / "ann", 2)
 
 
