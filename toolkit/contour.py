@@ -29,8 +29,8 @@ class Overrun:
 
 
 def is_turned(fit: Fit) -> bool:
-    """Whether the photo's contour is the face's profile."""
-    return bool(np.hypot(*fit.rotation[:2, 2]) >= TURNED)
+    """Whether the photo's contour is the face's profile; of a face that looks up or down it is not."""
+    return bool(abs(fit.rotation[2, 0]) >= TURNED)
 
 
 def sideways(fit: Fit) -> tuple[Points, Points]:

@@ -20,6 +20,7 @@ CHEEK = 0.12  # head coordinates: from here on outward the mesh lies on the face
 AIR, HAIR = 0.25, -0.35  # head coordinates ahead of the mesh's profile: surely wall from there; no contour before there
 NOTCH = 0.05  # head coordinates: narrower gaps in the outline are lips in shadow, not wall
 LIKELY = 0.6  # of what the network says of the cheek: so much is a person
+UNLIKELY = 0.05  # so little is none, whatever it says of the cheek
 BELIEVABLE = 0.2  # head coordinates: no mesh runs over further; where the outline says so it has lost the face
 
 
@@ -44,12 +45,14 @@ def outlined(photo: Photo, mesh: Points, fit: Fit, likely: Mask) -> Mask | None:
     points = (mesh + 0.5) * (np.array(size) / (width, height)) - 0.5
     unit = fit.scale * scale
     cheek = _cheek(points, fit, vague.shape)
+    if not cheek.any():
+        return None
     ahead = _ahead_of_profile(points, fit, vague.shape) / unit
-    person = vague > max(LIKELY * min(float(np.median(vague[cheek])) if cheek.any() else 0.0, 1.0), 0.05)
+    person = vague > max(LIKELY * float(np.median(vague[cheek])), UNLIKELY)
     flags = np.where(person, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
     flags[ahead > AIR] = cv2.GC_BGD
     flags[cheek] = cv2.GC_FGD
-    if not cheek.any() or np.isin(flags, (cv2.GC_FGD, cv2.GC_PR_FGD)).all():
+    if np.isin(flags, (cv2.GC_FGD, cv2.GC_PR_FGD)).all():
         return None
     inside = _tidied(_cut_out(np.asarray(small, np.uint8), flags), person & (ahead < HAIR), cheek, NOTCH * unit)
     mask = cv2.resize(cv2.GaussianBlur(inside, (0, 0), 0.7), (width, height), interpolation=cv2.INTER_LINEAR)
