@@ -13,7 +13,7 @@ from torch.nn.functional import affine_grid, grid_sample, interpolate, leaky_rel
 IMAGE_SIZE = 128  # px, at which the network looks; larger views are shifted and mended in their own resolution
 SHIFT = 0.08  # of the view's side, at most
 KEPT = 0.8  # of a pixel that was seen facing the camera stays as it is
-HARDLY_SEEN, SURELY_SEEN = 0.3, 0.9  # visibility up to which all may change, and from which a pixel counts as that:
+HARDLY_SEEN, SURELY_SEEN = 0.1, 0.7  # visibility up to which all may change, and from which a pixel counts as that:
 # meshes make true profiles out to be turned by 55 degrees, and the ridge of the nose to be seen at 0.6
 _CORRECTION, _GATE = 3, 1  # channels of the two
 

@@ -1,6 +1,6 @@
 """The refiner: geometric frontal views in, portraits out. Learns from `pairs synth --frontalized` alone."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -35,6 +35,7 @@ class RefinerConfig:
     beta1: float = 0.5
     beta2: float = 0.99
     mirror: float = 0.5  # probability
+    recolor: float = 0.6  # likewise: of another light and tint, or none, for view and portrait together
     epochs: int | None = None
     steps: int | None = 20_000
     batch_size: int = 16
@@ -74,6 +75,7 @@ class RefinerRecipe(Recipe):
     def step(self, batch: PairBatch, clock: Clock) -> dict[str, Tensor]:
         """See :class:`pipelines.recipes.recipe.Recipe`."""
         config, maker, judge = self.config, self.trainees["generator"], self.trainees["discriminator"]
+        batch = self._recolored(batch)
         made = maker.net(batch.input, given(batch.visibility))
         real, _ = judge.net(batch.target)
         forged, _ = judge.net(made.detach())
@@ -96,6 +98,13 @@ class RefinerRecipe(Recipe):
             total = total + config.identity_weight * losses["identity"]
         maker.descend(total)
         return shown(**losses)
+
+    def _recolored(self, batch: PairBatch) -> PairBatch:
+        """Studio portraits are all lit alike; archives are dark, faded, tinted and grey."""
+        both = torch.cat([batch.input, batch.target], dim=3)
+        other = torch.rand(len(both), 1, 1, 1, device=both.device) < self.config.recolor
+        view, portrait = torch.where(other, recolored(both), both).chunk(2, dim=3)
+        return replace(batch, input=view, target=portrait)
 
     def _teach_recognizer(self, batch: PairBatch) -> Tensor:
         """A view is to find its portrait among others, in other light: it learns what views leave of a person."""
