@@ -12,9 +12,10 @@ from torch.nn.functional import affine_grid, grid_sample, interpolate, leaky_rel
 
 IMAGE_SIZE = 128  # px, at which the network looks; larger views are shifted and mended in their own resolution
 SHIFT = 0.08  # of the view's side, at most
-KEPT = 0.8  # of a pixel that was seen facing the camera stays as it is
+KEPT = 0.8  # of a pixel that was seen facing the camera, or its mirror image was, stays as it is
 HARDLY_SEEN, SURELY_SEEN = 0.1, 0.7  # visibility up to which all may change, and from which a pixel counts as that:
 # meshes make true profiles out to be turned by 55 degrees, and the ridge of the nose to be seen at 0.6
+MIRRORED = 0.8  # of that: what a hidden place counts whose mirror image was seen, since the view shows that there
 _CORRECTION, _GATE = 3, 1  # channels of the two
 
 
@@ -74,7 +75,8 @@ class Refiner(nn.Module):
         shift, correction, gate = self._changes(*small)
         shifted = _shifted(torch.cat([view, visibility], dim=1), shift)
         view, visibility = shifted[:, :3], shifted[:, 3:]
-        seen = ((visibility - HARDLY_SEEN) / (SURELY_SEEN - HARDLY_SEEN)).clamp(0, 1)
+        known = visibility.maximum(MIRRORED * visibility.flip(-1))
+        seen = ((known - HARDLY_SEEN) / (SURELY_SEEN - HARDLY_SEEN)).clamp(0, 1)
         amount = _resized(gate, size) * (1 - KEPT * seen)
         return (view + amount * _resized(correction, size)).clamp(-1, 1)
 
