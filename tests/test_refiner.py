@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from models.identity import Recognizer, mismatched, recolored
 from models.refiner import KEPT, PatchDiscriminator, Refiner
-from pipelines.batches import Needs, Normalization
+from pipelines.batches import Needs, Normalization, PairBatch
 from pipelines.checkpoint import GeneratorCard, save_generator
 from pipelines.generator import weights_path
+from pipelines.recipes.refiner import recolored_alike
 from tests.conftest import Run
 from toolkit.photos import read_photo
 from toolkit.subjects import mask_of, read_pairs
@@ -104,6 +105,18 @@ def test_what_was_seen_well_can_hardly_be_painted_over() -> None:
     hidden, seen = (net(view, torch.full((1, 1, 128, 128), share)) for share in (0.0, 1.0))
     assert hidden.min() == 1
     assert seen.max().item() == pytest.approx(2 * (1 - KEPT), abs=1e-4)
+    half = torch.zeros(1, 1, 128, 128)
+    half[..., 64:] = 1
+    assert net(view, half).max().item() == pytest.approx(2 * (1 - KEPT), abs=1e-4)  # the view shows its mirror image
+
+
+def test_view_and_portrait_are_recolored_alike() -> None:
+    torch.manual_seed(0)
+    images = torch.rand(64, 3, 64, 64) * 2 - 1
+    batch = recolored_alike(PairBatch(images, images.clone(), torch.arange(64)), 0.6)
+    assert torch.equal(batch.input, batch.target)
+    changed = (batch.input != images).flatten(1).any(dim=1).float().mean()
+    assert 0.4 < changed < 0.8
 
 
 def test_the_judge_looks_at_two_scales() -> None:

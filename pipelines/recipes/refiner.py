@@ -75,7 +75,7 @@ class RefinerRecipe(Recipe):
     def step(self, batch: PairBatch, clock: Clock) -> dict[str, Tensor]:
         """See :class:`pipelines.recipes.recipe.Recipe`."""
         config, maker, judge = self.config, self.trainees["generator"], self.trainees["discriminator"]
-        batch = self._recolored(batch)
+        batch = recolored_alike(batch, config.recolor)
         made = maker.net(batch.input, given(batch.visibility))
         real, _ = judge.net(batch.target)
         forged, _ = judge.net(made.detach())
@@ -99,13 +99,6 @@ class RefinerRecipe(Recipe):
         maker.descend(total)
         return shown(**losses)
 
-    def _recolored(self, batch: PairBatch) -> PairBatch:
-        """Studio portraits are all lit alike; archives are dark, faded, tinted and grey."""
-        both = torch.cat([batch.input, batch.target], dim=3)
-        other = torch.rand(len(both), 1, 1, 1, device=both.device) < self.config.recolor
-        view, portrait = torch.where(other, recolored(both), both).chunk(2, dim=3)
-        return replace(batch, input=view, target=portrait)
-
     def _teach_recognizer(self, batch: PairBatch) -> Tensor:
         """A view is to find its portrait among others, in other light: it learns what views leave of a person."""
         recognizer = self.trainees["recognizer"]
@@ -127,6 +120,14 @@ class RefinerRecipe(Recipe):
         """See :class:`pipelines.recipes.recipe.Recipe`."""
         made: Tensor = generator(batch.input, batch.visibility)
         return made
+
+
+def recolored_alike(batch: PairBatch, chance: float) -> PairBatch:
+    """Some pairs in another light and tint: studio portraits are all lit alike, archives are dark, faded and grey."""
+    both = torch.cat([batch.input, batch.target], dim=3)
+    other = torch.rand(len(both), 1, 1, 1, device=both.device) < chance
+    view, portrait = torch.where(other, recolored(both), both).chunk(2, dim=3)
+    return replace(batch, input=view, target=portrait)
 
 
 def hinge(logits: list[Tensor], sign: int) -> Tensor:
