@@ -12,7 +12,7 @@ from torch.nn.functional import affine_grid, grid_sample, interpolate, leaky_rel
 
 IMAGE_SIZE = 128  # px, at which the network looks; larger views are shifted and mended in their own resolution
 SHIFT = 0.08  # of the view's side, at most
-KEPT = 0.9  # of a pixel that was seen facing the camera, or its mirror image was, stays as it is and where it is
+KEPT = 0.8  # of a pixel that was seen facing the camera, or its mirror image was, stays as it is
 HARDLY_SEEN, SURELY_SEEN = 0.1, 0.7  # visibility up to which all may change, and from which a pixel counts as that:
 # meshes make true profiles out to be turned by 55 degrees, and the ridge of the nose to be seen at 0.6
 MIRRORED = 0.8  # of that: what a hidden place counts whose mirror image was seen, since the view shows that there
@@ -73,10 +73,11 @@ class Refiner(nn.Module):
         size = view.shape[-1]
         small = [_resized(part, IMAGE_SIZE) for part in (view, visibility)]
         shift, correction, gate = self._changes(*small)
-        shift = shift * (1 - KEPT * _known(_resized(visibility, shift.shape[-1])))
         shifted = _shifted(torch.cat([view, visibility], dim=1), shift)
         view, visibility = shifted[:, :3], shifted[:, 3:]
-        amount = _resized(gate, size) * (1 - KEPT * _known(visibility))
+        known = visibility.maximum(MIRRORED * visibility.flip(-1))
+        seen = ((known - HARDLY_SEEN) / (SURELY_SEEN - HARDLY_SEEN)).clamp(0, 1)
+        amount = _resized(gate, size) * (1 - KEPT * seen)
         return (view + amount * _resized(correction, size)).clamp(-1, 1)
 
     def _changes(self, view: Tensor, visibility: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -120,12 +121,6 @@ def _patches(width: int) -> nn.ModuleList:
     widths = (3, width, 2 * width, 4 * width)
     steps = [nn.Sequential(nn.Conv2d(inner, outer, 4, 2, 1), nn.LeakyReLU(0.2)) for inner, outer in pairwise(widths)]
     return nn.ModuleList([*steps, nn.Conv2d(widths[-1], 1, 3, 1, 1)])
-
-
-def _known(visibility: Tensor) -> Tensor:
-    """How much the photo says of each place, (B, 1, S, S) 0 to 1."""
-    best = visibility.maximum(MIRRORED * visibility.flip(-1))
-    return ((best - HARDLY_SEEN) / (SURELY_SEEN - HARDLY_SEEN)).clamp(0, 1)
 
 
 def _doubled(features: Tensor) -> Tensor:
