@@ -13,9 +13,9 @@ from torch.nn.functional import affine_grid, grid_sample, interpolate, leaky_rel
 IMAGE_SIZE = 128  # px, at which the network looks; larger views are shifted and mended in their own resolution
 SHIFT = 0.08  # of the view's side, at most
 KEPT = 0.8  # of a pixel that was seen facing the camera, or its mirror image was, stays as it is
-HARDLY_SEEN, SURELY_SEEN = 0.1, 0.7  # visibility up to which all may change, and from which a pixel counts as that:
-# meshes make true profiles out to be turned by 55 degrees, and the ridge of the nose to be seen at 0.6
-MIRRORED = 0.8  # of that: what a hidden place counts whose mirror image was seen, since the view shows that there
+# Not less: the mesh makes true profiles out to be turned by 55 degrees, and the ridge of their nose to be seen at 0.6.
+HARDLY_SEEN, SURELY_SEEN = 0.1, 0.7  # visibility up to which all may change, and from which a pixel counts as seen
+MIRRORED = 0.8  # of its mirror image's visibility a hidden place has, since the view shows that there
 _CORRECTION, _GATE = 3, 1  # channels of the two
 
 

@@ -49,6 +49,12 @@ def profile_line(mesh: Points, fit: Fit) -> tuple[Points, Points]:
     return (line @ down)[order], (line @ ahead)[order]
 
 
+def near_eye(mesh: Points, fit: Fit) -> float:
+    """How far ahead the near eye's outer corner lies, pixels."""
+    ahead, _ = sideways(fit)
+    return float(mesh[RIGHT_EYE_OUTER if fit.near < 0 else LEFT_EYE_OUTER] @ ahead)
+
+
 def overrun(mesh: Points, fit: Fit, mask: Mask) -> Overrun:
     """Compare the profile line of a turned head with its contour.
 
@@ -82,13 +88,13 @@ def within_contour(mesh: Points, fit: Fit, mask: Mask) -> Points:
     if not is_turned(fit):
         return mesh
     ahead, down = sideways(fit)
+    eye, heights = near_eye(mesh, fit), mesh @ down  # neither changes: all moves straight back, and the eye stays
     for _ in range(PASSES):
         found = overrun(mesh, fit, mask)
         over = _smooth(np.minimum(found.over, np.median(found.over) + UNEVEN * fit.scale))
-        eye = mesh[RIGHT_EYE_OUTER if fit.near < 0 else LEFT_EYE_OUTER] @ ahead
-        profile = np.interp(mesh @ down, found.heights, _smooth(found.line))
+        profile = np.interp(heights, found.heights, _smooth(found.line))
         share = np.clip((mesh @ ahead - eye) / np.maximum(profile - eye, 1e-6), 0, 1)
-        mesh = mesh - (share * np.interp(mesh @ down, found.heights, over))[:, None] * ahead
+        mesh = mesh - (share * np.interp(heights, found.heights, over))[:, None] * ahead
     return mesh
 
 

@@ -4,11 +4,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.contour import overrun, profile_line, sideways
-from toolkit.geometry import LEFT_EYE_OUTER, RIGHT_EYE_OUTER
+from toolkit.contour import near_eye, overrun, profile_line, sideways
 from toolkit.layers import Mask
 from toolkit.shape import Fit
-from toolkit.topology import SKIN
 
 Photo = NDArray[np.uint8]
 Points = NDArray[np.float64]
@@ -16,6 +14,7 @@ Flags = NDArray[np.uint8]
 
 RESOLUTION = 33.0  # pixels per unit of head coordinates: the nose's tip is three pixels wide
 ROUNDS = 2  # of GrabCut
+HEAD = (cv2.GC_FGD, cv2.GC_PR_FGD)  # its flags: surely, probably
 CHEEK = 0.12  # head coordinates: from here on outward the mesh lies on the face, whatever it makes of the nose
 AIR, HAIR = 0.25, -0.35  # head coordinates ahead of the mesh's profile: surely wall from there; no contour before there
 NOTCH = 0.05  # head coordinates: narrower gaps in the outline are lips in shadow, not wall
@@ -52,7 +51,7 @@ def outlined(photo: Photo, mesh: Points, fit: Fit, likely: Mask) -> Mask | None:
     flags = np.where(person, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
     flags[ahead > AIR] = cv2.GC_BGD
     flags[cheek] = cv2.GC_FGD
-    if np.isin(flags, (cv2.GC_FGD, cv2.GC_PR_FGD)).all():
+    if np.isin(flags, HEAD).all():
         return None
     inside = _tidied(_cut_out(np.asarray(small, np.uint8), flags), person & (ahead < HAIR), cheek, NOTCH * unit)
     mask = cv2.resize(cv2.GaussianBlur(inside, (0, 0), 0.7), (width, height), interpolation=cv2.INTER_LINEAR)
@@ -63,8 +62,7 @@ def outlined(photo: Photo, mesh: Points, fit: Fit, likely: Mask) -> Mask | None:
 def _cheek(points: Points, fit: Fit, shape: tuple[int, ...]) -> NDArray[np.bool_]:
     """(H, W): what the mesh's near half covers behind the eye's outer corner."""
     ahead, _ = sideways(fit)
-    eye = points[RIGHT_EYE_OUTER if fit.near < 0 else LEFT_EYE_OUTER] @ ahead
-    surely = points[:SKIN][(fit.shape[:, 0] * fit.near > CHEEK) & (points[:SKIN] @ ahead < eye)]
+    surely = points[(fit.shape[:, 0] * fit.near > CHEEK) & (points @ ahead < near_eye(points, fit))]
     covered = np.zeros(shape, np.uint8)
     if len(surely) > 2:
         cv2.fillConvexPoly(covered, np.asarray(cv2.convexHull(surely.astype(np.float32)), np.int32), [1])
@@ -85,7 +83,7 @@ def _cut_out(photo: Photo, flags: Flags) -> Flags:
     wall, head = np.zeros((1, 65)), np.zeros((1, 65))
     nowhere = (0, 0, 0, 0)  # the flags say where
     cv2.grabCut(np.ascontiguousarray(photo[..., ::-1]), flags, nowhere, wall, head, ROUNDS, cv2.GC_INIT_WITH_MASK)
-    return np.isin(flags, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.uint8)
+    return np.isin(flags, HEAD).astype(np.uint8)
 
 
 def _tidied(inside: Flags, hair: NDArray[np.bool_], cheek: NDArray[np.bool_], notch: float) -> Mask:
