@@ -68,17 +68,17 @@ class Refiner(nn.Module):
             visibility: (B, 1, S, S) in [0, 1], how well the photo showed each pixel.
 
         Returns:
-            (B, 3, S, S) in [-1, 1].
+            (B, 3, S, S) in [-1, 1]; while it trains (B, 6, S, S): behind that what was painted over, in [-2, 2].
         """
         size = view.shape[-1]
         small = [_resized(part, IMAGE_SIZE) for part in (view, visibility)]
         shift, correction, gate = self._changes(*small)
-        shifted = _shifted(torch.cat([view, visibility], dim=1), shift)
-        view, visibility = shifted[:, :3], shifted[:, 3:]
+        view, visibility = _shifted(view, visibility, shift)
         known = visibility.maximum(MIRRORED * visibility.flip(-1))
         seen = ((known - HARDLY_SEEN) / (SURELY_SEEN - HARDLY_SEEN)).clamp(0, 1)
-        amount = _resized(gate, size) * (1 - KEPT * seen)
-        return (view + amount * _resized(correction, size)).clamp(-1, 1)
+        painted = _resized(gate, size) * (1 - KEPT * seen) * _resized(correction, size)
+        made = (view + painted).clamp(-1, 1)
+        return torch.cat([made, painted], dim=1) if self.training else made
 
     def _changes(self, view: Tensor, visibility: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(B, 2, S / 4, S / 4) shift in shares of half the side; (B, 3, S, S) correction; (B, 1, S, S) gate."""
@@ -133,9 +133,13 @@ def _resized(images: Tensor, size: int) -> Tensor:
     return interpolate(images, (size, size), mode="bilinear", align_corners=False, antialias=True)
 
 
-def _shifted(images: Tensor, shift: Tensor) -> Tensor:
+def _shifted(view: Tensor, visibility: Tensor, shift: Tensor) -> tuple[Tensor, Tensor]:
     """Each pixel taken from as far away as the shift says, in shares of half the side, (B, 2, h, w) as (x, y)."""
-    count, _, size, _ = images.shape
-    here = affine_grid(torch.eye(2, 3, device=images.device).expand(count, 2, 3), [count, 1, size, size], False)
+    count, _, size, _ = view.shape
+    here = affine_grid(torch.eye(2, 3, device=view.device).expand(count, 2, 3), [count, 1, size, size], False)
     there = interpolate(shift.float(), (size, size), mode="bilinear", align_corners=False).permute(0, 2, 3, 1)
-    return grid_sample(images.float(), here + there, mode="bilinear", padding_mode="border", align_corners=False)
+
+    def taken(image: Tensor, mode: str) -> Tensor:
+        return grid_sample(image.float(), here + there, mode=mode, padding_mode="border", align_corners=False)
+
+    return taken(view, "bicubic"), taken(visibility, "bilinear")  # the view once more bilinear would be blurred

@@ -94,12 +94,12 @@ def test_worn_photos_are_the_same_for_the_same_numbers(portrait: NDArray[np.uint
 
 def test_an_untrained_refiner_changes_nothing() -> None:
     view, mask = torch.rand(2, 3, 256, 256) * 2 - 1, torch.rand(2, 1, 256, 256)
-    torch.testing.assert_close(Refiner()(view, mask), view, atol=1e-4, rtol=0)
+    torch.testing.assert_close(Refiner().eval()(view, mask), view, atol=1e-4, rtol=0)
 
 
 def test_what_was_seen_well_can_hardly_be_painted_over() -> None:
     torch.manual_seed(0)
-    net = Refiner()
+    net = Refiner().eval()
     torch.nn.init.constant_(net.paint.bias, 50.0)  # paint white everywhere, with all its might
     view = torch.zeros(1, 3, 128, 128)
     hidden, seen = (net(view, torch.full((1, 1, 128, 128), share)) for share in (0.0, 1.0))

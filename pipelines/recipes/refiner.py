@@ -26,10 +26,12 @@ class RefinerConfig:
     feature_weight: float = 1.0  # of the difference in what the judge sees in both, layer by layer
     gan_weight: float = 0.05
     identity_weight: float = 1.0  # of 1 - cosine to the target, by a recogniser that learns on this very set
+    paint_weight: float = 0.5  # of what is painted over: only what is three times as likely right as wrong is worth it
     outside: float = 0.2  # of a pixel beyond the face's oval; 1 inside
     alone: int = 500  # steps before the judge counts: until then it would teach noise
     strangers: int = 1000  # steps before the recogniser counts, for the same reason
     learning_rate: float = 4e-4  # of the generator
+    falls_from: float = 0.6  # of a run whose steps are known: from there the generator's rate falls to nothing
     judge_rate: float = 2e-4  # of the discriminator
     recognizer_rate: float = 1e-3
     beta1: float = 0.5
@@ -44,6 +46,8 @@ class RefinerConfig:
     def __post_init__(self) -> None:
         if self.image_size != IMAGE_SIZE:
             raise ConfigError(f"image_size={self.image_size}: this network looks at one size, {IMAGE_SIZE}")
+        if not 0 <= self.falls_from < 1:
+            raise ConfigError(f"falls_from={self.falls_from}: must be 0 or more and below 1")
 
     @property
     def needs(self) -> Needs:
@@ -76,7 +80,8 @@ class RefinerRecipe(Recipe):
         """See :class:`pipelines.recipes.recipe.Recipe`."""
         config, maker, judge = self.config, self.trainees["generator"], self.trainees["discriminator"]
         batch = recolored_alike(batch, config.recolor)
-        made = maker.net(batch.input, given(batch.visibility))
+        maker.set_rate(self._rate(clock.step))
+        made, painted = maker.net(batch.input, given(batch.visibility)).split(3, dim=1)
         real, _ = judge.net(batch.target)
         forged, _ = judge.net(made.detach())
         losses = {"judge": hinge(real, 1) + hinge(forged, -1)}
@@ -84,7 +89,9 @@ class RefinerRecipe(Recipe):
         losses["recognizer"] = self._teach_recognizer(batch)
         losses["l1"] = (self._weight * (made.float() - batch.target).abs()).mean()
         losses["edges"] = steps_difference(made, batch.target, self._weight)
+        losses["paint"] = painted.float().abs().mean()
         total = config.l1_weight * losses["l1"] + config.edge_weight * losses["edges"]
+        total = total + config.paint_weight * losses["paint"]
         if clock.step >= config.alone:
             logits, features = judge.consult(made)
             with torch.no_grad():
@@ -98,6 +105,13 @@ class RefinerRecipe(Recipe):
             total = total + config.identity_weight * losses["identity"]
         maker.descend(total)
         return shown(**losses)
+
+    def _rate(self, step: int) -> float:
+        """The generator's learning rate."""
+        config = self.config
+        if config.steps is None:
+            return config.learning_rate
+        return config.learning_rate * min(1.0, (1 - step / config.steps) / (1 - config.falls_from))
 
     def _teach_recognizer(self, batch: PairBatch) -> Tensor:
         """A view is to find its portrait among others, in other light: it learns what views leave of a person."""
