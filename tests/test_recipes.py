@@ -24,7 +24,7 @@ from pipelines.configs import RECIPE_NAMES, TrainConfig
 from pipelines.devices import open_fabric
 from pipelines.recipes.contour import WEIGHT, contour_weights
 from pipelines.recipes.multitask import MultitaskConfig
-from pipelines.recipes.recipe import Clock, TrainingSet, Workshop, halved
+from pipelines.recipes.recipe import Clock, TrainingSet, Workshop, fading, halved
 from pipelines.recipes.registry import RECIPES, make_recipe, recipe_settings
 from pipelines.recipes.scaleway import ScalewayConfig
 from pipelines.recipes.settings import with_settings
@@ -244,6 +244,8 @@ def test_the_published_settings_are_the_defaults() -> None:
         50_000,
         (2, 4),
     )
+    assert [fading(4e-4, step, 100, 0.6) for step in (0, 60, 80)] == pytest.approx([4e-4, 4e-4, 2e-4])
+    assert fading(4e-4, 80, None, 0.6) == 4e-4
     assert [halved(2e-4, step, (20_000, 40_000)) for step in (0, 19_999, 20_000, 40_000)] == [2e-4, 2e-4, 1e-4, 5e-5]
 
 
@@ -325,6 +327,7 @@ def test_recipes_that_need_labels_say_what_is_missing(dataset: Path, tmp_path: P
         ("attributes", "image_size=96"),
         ("attributes", "channels=0"),
         ("attributes", "conditional=perhaps"),
+        ("refiner", "fades_from=1"),
     ],
 )
 def test_wrong_settings_are_named(recipe: str, setting: str, dataset: Path) -> None:

@@ -110,6 +110,17 @@ def test_what_was_seen_well_can_hardly_be_painted_over() -> None:
     assert net(view, half).max().item() == pytest.approx(2 * (1 - KEPT), abs=1e-4)  # the view shows its mirror image
 
 
+def test_while_it_trains_what_it_paints_is_told_and_costs() -> None:
+    torch.manual_seed(0)
+    net = Refiner().train()
+    torch.nn.init.normal_(net.paint.weight, std=0.1)
+    view, mask = torch.rand(2, 3, 128, 128) - 0.5, torch.rand(2, 1, 128, 128)
+    made, painted = net(view, mask).split(3, dim=1)
+    assert painted.abs().mean() > 0.01
+    torch.testing.assert_close(made, (view + painted).clamp(-1, 1), atol=1e-4, rtol=0)  # nothing is shifted yet
+    torch.testing.assert_close(net.eval()(view, mask), made)
+
+
 def test_view_and_portrait_are_recolored_alike() -> None:
     torch.manual_seed(0)
     images = torch.rand(64, 3, 64, 64) * 2 - 1

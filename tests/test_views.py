@@ -12,7 +12,7 @@ from toolkit.align import AlignConfig, align_photo
 from toolkit.contour import within_contour
 from toolkit.geometry import head_pose
 from toolkit.landmarks import Face, Landmarker
-from toolkit.layers import fill, person_mask, person_only
+from toolkit.layers import fill, person_likelihood, person_mask, person_only
 from toolkit.mesh import build_head, head_mirror, head_triangles, normals, oval
 from toolkit.photos import read_photo
 from toolkit.relief import draw_depths
@@ -205,6 +205,22 @@ def test_a_profile_is_outlined_by_its_colours_where_the_network_sees_nothing(hea
     eye = int(view.landmarks[263, 0])  # the near one's outer corner
     faceless[:, eye:] = view.image[:, -1:]  # the wall from there on: no mesh can be so far off
     assert outlined(faceless, mesh, fit, vague) is None
+
+
+def test_a_profile_that_the_photo_cuts_off_is_outlined_by_the_network(head: Photo, face: Face) -> None:
+    """No wall ahead of it is sure to be wall, and this one has the colour of skin."""
+    view = rotate_view(head, face, 60)
+    mesh, fit = view.landmarks[:SKIN, :2], fit_shape(view.landmarks)
+    cheek = view.image[tuple(mesh[425, ::-1].astype(int))]
+    likely = person_likelihood(view.image, view.landmarks[:SKIN])
+    photo = np.where((likely < 0.5)[..., None], cheek, view.image).astype(np.uint8)
+    edge = int(mesh[1, 0]) + 2
+    cut, likely = np.ascontiguousarray(photo[:, :edge]), np.ascontiguousarray(likely[:, :edge])
+    mask = outlined(cut, mesh, fit, likely)
+    assert mask is not None
+    y, x = int(mesh[164, 1]), edge - 2  # beyond the lip
+    assert likely[y, x] < 0.05
+    assert mask[y, x] < 0.3
 
 
 def test_depths_change_profiles_alone(head: Photo, face: Face) -> None:

@@ -27,6 +27,7 @@ Map = NDArray[np.float32]
 
 GRAZING = 0.05  # half the width of the blend where both halves show a place equally well
 INSET = 0.01  # head coordinates: so near to the contour the photo mixes skin and wall
+INSET_TURNED = 0.02  # of a turned head, whose middle lies on the contour: what is wrong there is seen by everybody
 HIDDEN, HIDDEN_FULLY = 0.01, 0.03  # head coordinates: how far behind another part of the face a vertex is out of sight
 BACKDROP = 16  # pixels, the side of what stands behind
 
@@ -56,7 +57,7 @@ def lay_out(photo: Photo, face: Face, size: int, template: Template, border: int
     mesh = face.landmarks[:SKIN, :2]
     target = np.column_stack([head[:, :2] @ matrix[:, :2].T + matrix[:, 2], head[:, 2] * magnification(matrix)])
     return Layout(
-        skin=person_only(photo, mask, INSET * fit.scale),
+        skin=person_only(photo, mask, (INSET_TURNED if is_turned(fit) else INSET) * fit.scale),
         places=places_of(mesh if mask is None else within_contour(mesh, fit, mask), fit, head).astype(np.float32),
         target=target.astype(np.float32),
         facing=_visibility(fit, head).astype(np.float32),

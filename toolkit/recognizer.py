@@ -15,11 +15,8 @@ from toolkit.looks import compose
 from toolkit.shape import known_shapes
 
 SIDE = 112  # pixels: of the ArcFace crop
-WIDTHS = (
-    96,
-    112,
-)  # pixels, of the networks known: the middle columns, or the whole crop. A wider one fits no narrow input
-
+# Pixels, of the networks known: the middle columns, or the whole crop. A wider one fits no narrow input.
+WIDTHS = (96, 112)
 GREY = 127  # what the network takes for next to nothing
 
 

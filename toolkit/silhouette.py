@@ -20,6 +20,10 @@ AIR, HAIR = 0.25, -0.35  # head coordinates ahead of the mesh's profile: surely 
 NOTCH = 0.05  # head coordinates: narrower gaps in the outline are lips in shadow, not wall
 LIKELY = 0.6  # of what the network says of the cheek: so much is a person
 UNLIKELY = 0.05  # so little is none, whatever it says of the cheek
+SEES = (
+    0.8  # of the cheek: a network that says so much of it is asked about the wall, where the photo shows little of it
+)
+FRAMED = 0.5  # of the profile, at least, has sure wall ahead of it in the photo; else the photo's edge cuts it off
 BELIEVABLE = 0.2  # head coordinates: no mesh runs over further; where the outline says so it has lost the face
 
 
@@ -47,9 +51,12 @@ def outlined(photo: Photo, mesh: Points, fit: Fit, likely: Mask) -> Mask | None:
     if not cheek.any():
         return None
     ahead = _ahead_of_profile(points, fit, vague.shape) / unit
-    person = vague > max(LIKELY * float(np.median(vague[cheek])), UNLIKELY)
+    sure = float(np.median(vague[cheek]))
+    person = vague > max(LIKELY * sure, UNLIKELY)
     flags = np.where(person, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
     flags[ahead > AIR] = cv2.GC_BGD
+    if sure > SEES and _framed(points, fit, vague.shape, AIR * unit) < FRAMED:
+        flags[vague < UNLIKELY] = cv2.GC_BGD
     flags[cheek] = cv2.GC_FGD
     if np.isin(flags, HEAD).all():
         return None
@@ -75,6 +82,14 @@ def _ahead_of_profile(points: Points, fit: Fit, shape: tuple[int, ...]) -> Point
     heights, line = profile_line(points, fit)
     y, x = np.mgrid[: shape[0], : shape[1]]
     return np.asarray(x * ahead[0] + y * ahead[1] - np.interp(x * down[0] + y * down[1], heights, line))
+
+
+def _framed(points: Points, fit: Fit, shape: tuple[int, ...], reach: float) -> float:
+    """How much of the profile has so many pixels ahead of it in the photo, 0 to 1."""
+    ahead, down = sideways(fit)
+    heights, line = profile_line(points, fit)
+    x, y = (heights[:, None] * down + (line[:, None] + reach) * ahead).T
+    return float(((x >= 0) & (x < shape[1]) & (y >= 0) & (y < shape[0])).mean())
 
 
 def _cut_out(photo: Photo, flags: Flags) -> Flags:

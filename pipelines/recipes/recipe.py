@@ -163,6 +163,14 @@ def halved(rate: float, step: int, at: Iterable[int]) -> float:
     return rate * 0.5 ** sum(step >= mark for mark in at)
 
 
+def fading(rate: float, step: int, steps: int | None, since: float) -> float:
+    """A learning rate that falls to nothing over the last part of a run, from a share of its steps on.
+
+    A run that counts epochs has the same rate throughout.
+    """
+    return rate if steps is None else rate * min(1.0, (1 - step / steps) / (1 - since))
+
+
 def shown(**losses: Tensor) -> dict[str, Tensor]:
     """Losses for the record: cut off from the graph."""
     return {name: loss.detach() for name, loss in losses.items()}

@@ -10,7 +10,7 @@ from models.losses import l1
 from models.refiner import IMAGE_SIZE, PatchDiscriminator, Refiner
 from pipelines.augment import Augment
 from pipelines.batches import Needs, PairBatch
-from pipelines.recipes.recipe import Clock, Recipe, TrainingSet, Workshop, given, shown
+from pipelines.recipes.recipe import Clock, Recipe, TrainingSet, Workshop, fading, given, shown
 from toolkit.errors import ConfigError, DatasetError
 from toolkit.subjects import mask_of
 
@@ -31,7 +31,7 @@ class RefinerConfig:
     alone: int = 500  # steps before the judge counts: until then it would teach noise
     strangers: int = 1000  # steps before the recogniser counts, for the same reason
     learning_rate: float = 4e-4  # of the generator
-    falls_from: float = 0.6  # of a run whose steps are known: from there the generator's rate falls to nothing
+    fades_from: float = 0.6  # of a run that counts steps: from there the generator's rate falls to nothing
     judge_rate: float = 2e-4  # of the discriminator
     recognizer_rate: float = 1e-3
     beta1: float = 0.5
@@ -46,8 +46,8 @@ class RefinerConfig:
     def __post_init__(self) -> None:
         if self.image_size != IMAGE_SIZE:
             raise ConfigError(f"image_size={self.image_size}: this network looks at one size, {IMAGE_SIZE}")
-        if not 0 <= self.falls_from < 1:
-            raise ConfigError(f"falls_from={self.falls_from}: must be 0 or more and below 1")
+        if not 0 <= self.fades_from < 1:
+            raise ConfigError(f"fades_from={self.fades_from}: must be 0 or more and below 1; try 0.6")
 
     @property
     def needs(self) -> Needs:
@@ -80,7 +80,7 @@ class RefinerRecipe(Recipe):
         """See :class:`pipelines.recipes.recipe.Recipe`."""
         config, maker, judge = self.config, self.trainees["generator"], self.trainees["discriminator"]
         batch = recolored_alike(batch, config.recolor)
-        maker.set_rate(self._rate(clock.step))
+        maker.set_rate(fading(config.learning_rate, clock.step, config.steps, config.fades_from))
         made, painted = maker.net(batch.input, given(batch.visibility)).split(3, dim=1)
         real, _ = judge.net(batch.target)
         forged, _ = judge.net(made.detach())
@@ -105,13 +105,6 @@ class RefinerRecipe(Recipe):
             total = total + config.identity_weight * losses["identity"]
         maker.descend(total)
         return shown(**losses)
-
-    def _rate(self, step: int) -> float:
-        """The generator's learning rate."""
-        config = self.config
-        if config.steps is None:
-            return config.learning_rate
-        return config.learning_rate * min(1.0, (1 - step / config.steps) / (1 - config.falls_from))
 
     def _teach_recognizer(self, batch: PairBatch) -> Tensor:
         """A view is to find its portrait among others, in other light: it learns what views leave of a person."""
