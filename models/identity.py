@@ -4,13 +4,23 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import avg_pool2d, cross_entropy, leaky_relu, normalize, pixel_unshuffle
+from torch.nn.functional import (
+    affine_grid,
+    avg_pool2d,
+    cross_entropy,
+    grid_sample,
+    interpolate,
+    leaky_relu,
+    normalize,
+    pixel_unshuffle,
+)
 
 from models.refiner import Residual
 
 IMAGE_SIZE = 64  # px, at which it looks: enough to tell people apart
 EMBEDDING = 128
 SCALE = 16.0  # of the cosines
+LEANING, MOVED, BENT = 0.08, 0.08, 0.03  # how faces are displaced: radians and scale; all of it; and bends; half sides
 
 
 class Recognizer(nn.Module):
@@ -48,6 +58,22 @@ def mismatched(portraits: Tensor, views: Tensor, person: Tensor) -> Tensor:
     same = (person[:, None] == person) & (own[:, None] != own)
     cosines = (SCALE * portraits @ views.T).masked_fill(same, -torch.inf)
     return (cross_entropy(cosines, own) + cross_entropy(cosines.T, own)) / 2
+
+
+def displaced(image: Tensor) -> Tensor:
+    """(B, 3, S, S), each moved, turned, scaled and bent a little: where things lie must not tell who it is.
+
+    Without it a recogniser that matches views and their own portraits compares pixels, and a generator that it
+    teaches is taught to move pixels.
+    """
+    count, device = len(image), image.device
+    angle, growth = (LEANING * torch.randn(count, device=device) for _ in range(2))
+    cos, sin = (1 + growth) * angle.cos(), (1 + growth) * angle.sin()
+    move = MOVED * torch.randn(2, count, device=device)
+    matrix = torch.stack([cos, -sin, move[0], sin, cos, move[1]], dim=1).view(count, 2, 3)
+    bends = interpolate(BENT * torch.randn(count, 2, 5, 5, device=device), image.shape[-2:], mode="bicubic")
+    places = affine_grid(matrix, list(image.shape), False) + bends.permute(0, 2, 3, 1)
+    return grid_sample(image.float(), places, mode="bilinear", padding_mode="border", align_corners=False)
 
 
 def recolored(image: Tensor) -> Tensor:

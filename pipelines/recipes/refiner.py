@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from models.identity import Recognizer, mismatched, recolored
+from models.identity import Recognizer, displaced, mismatched, recolored
 from models.losses import l1
 from models.refiner import IMAGE_SIZE, PatchDiscriminator, Refiner
 from pipelines.augment import Augment
@@ -107,9 +107,9 @@ class RefinerRecipe(Recipe):
         return shown(**losses)
 
     def _teach_recognizer(self, batch: PairBatch) -> Tensor:
-        """A view is to find its portrait among others, in other light: it learns what views leave of a person."""
+        """A view is to find its portrait among others, in other light and place: it learns what is left of a person."""
         recognizer = self.trainees["recognizer"]
-        faces = recognizer.net(recolored(torch.cat([batch.target, batch.input])))
+        faces = recognizer.net(displaced(recolored(torch.cat([batch.target, batch.input]))))
         portraits, views = faces.chunk(2)
         loss = mismatched(portraits, views, given(batch.identity))
         recognizer.descend(loss)
