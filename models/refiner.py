@@ -12,11 +12,13 @@ from torch.nn.functional import affine_grid, grid_sample, interpolate, leaky_rel
 
 IMAGE_SIZE = 128  # px, at which the network looks; larger views are shifted and mended in their own resolution
 SHIFT = 0.08  # of the view's side, at most
-KEPT = 0.8  # of a pixel that was seen facing the camera, or its mirror image was, stays as it is
-# Not less: the mesh makes true profiles out to be turned by 55 degrees, and the ridge of their nose to be seen at 0.6.
+KEPT = 0.8  # of a pixel that was seen, or its mirror image was, stays as it is while the network learns; in use all
+TAKEN = 0.5  # of the shift in use: all of it is nearest in pixels, and takes the person's own proportions with it
+ONE_SIDED, EVEN = 0.2, 0.35  # the worse seen half's visibility over the better's: about 60 and 40 degrees of yaw
 HARDLY_SEEN, SURELY_SEEN = 0.1, 0.7  # visibility up to which all may change, and from which a pixel counts as seen
 MIRRORED = 0.8  # of its mirror image's visibility a hidden place has, since the view shows that there
 _CORRECTION, _GATE = 3, 1  # channels of the two
+_ACROSS = (-1.0, 1.0)  # what a mirror does to (x, y)
 
 
 class Residual(nn.Module):
@@ -72,16 +74,18 @@ class Refiner(nn.Module):
         """
         size = view.shape[-1]
         small = [_resized(part, IMAGE_SIZE) for part in (view, visibility)]
-        shift, correction, gate = self._changes(*small)
+        shift, painted = self._changes(*small)
+        if not self.training:
+            shift, painted = TAKEN * _evened(shift, small[1], _ACROSS), _evened(painted, small[1])
         view, visibility = _shifted(view, visibility, shift)
         known = visibility.maximum(MIRRORED * visibility.flip(-1))
         seen = ((known - HARDLY_SEEN) / (SURELY_SEEN - HARDLY_SEEN)).clamp(0, 1)
-        painted = _resized(gate, size) * (1 - KEPT * seen) * _resized(correction, size)
+        painted = (1 - (KEPT if self.training else 1) * seen) * _resized(painted, size)
         made = (view + painted).clamp(-1, 1)
         return torch.cat([made, painted], dim=1) if self.training else made
 
-    def _changes(self, view: Tensor, visibility: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(B, 2, S / 4, S / 4) shift in shares of half the side; (B, 3, S, S) correction; (B, 1, S, S) gate."""
+    def _changes(self, view: Tensor, visibility: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, 2, S / 4, S / 4) shift in shares of half the side, and (B, 3, S, S) what to add."""
         both = torch.cat([view, visibility, view.flip(-1), visibility.flip(-1)], dim=1)
         fine = self.stem(pixel_unshuffle(both, 2))
         quarter = self.down_quarter(leaky_relu(fine, 0.2))
@@ -92,7 +96,7 @@ class Refiner(nn.Module):
         shift = 2 * SHIFT * torch.tanh(self.shift(quarter))
         fine = self.mend_fine(fine + pixel_shuffle(self.up_fine(quarter), 2))
         painted = pixel_shuffle(self.paint(leaky_relu(fine, 0.2)), 2)
-        return shift, 2 * torch.tanh(painted[:, :_CORRECTION]), torch.sigmoid(painted[:, _CORRECTION:])
+        return shift, torch.sigmoid(painted[:, _CORRECTION:]) * 2 * torch.tanh(painted[:, :_CORRECTION])
 
 
 class PatchDiscriminator(nn.Module):
@@ -131,6 +135,22 @@ def _resized(images: Tensor, size: int) -> Tensor:
     if images.shape[-1] == size:
         return images
     return interpolate(images, (size, size), mode="bilinear", align_corners=False, antialias=True)
+
+
+def _evened(change: Tensor, visibility: Tensor, sign: tuple[float, ...] = (1.0,)) -> Tensor:
+    """The same on both halves of a face of which one was seen: what the network invents on the other is crooked.
+
+    Args:
+        change: (B, C, h, w).
+        visibility: (B, 1, S, S).
+        sign: what a mirror does to each channel.
+    """
+    half = visibility.shape[-1] // 2
+    left, right = (part.mean(dim=(1, 2, 3), keepdim=True) for part in (visibility[..., :half], visibility[..., half:]))
+    evenness = torch.minimum(left, right) / torch.maximum(left, right).clamp_min(1e-3)
+    own = ((evenness - ONE_SIDED) / (EVEN - ONE_SIDED)).clamp(0, 1)
+    mirrored = change.flip(-1) * change.new_tensor(sign).view(1, -1, 1, 1)
+    return (1 + own) / 2 * change + (1 - own) / 2 * mirrored
 
 
 def _shifted(view: Tensor, visibility: Tensor, shift: Tensor) -> tuple[Tensor, Tensor]:
