@@ -1,7 +1,7 @@
 """The refiner: makes a photo of a geometric frontal view, which is a patchwork of what a turned face showed.
 
 It paints nothing freely. It says how each place should be shifted (the mesh misjudges noses and jaws), what should
-be added there, and how much of that counts; where the photo showed a place well, little of it may.
+be added there, and how much of that counts; where the photo showed a place well, nothing is added.
 """
 
 from itertools import pairwise
@@ -13,7 +13,7 @@ from torch.nn.functional import affine_grid, grid_sample, interpolate, leaky_rel
 IMAGE_SIZE = 128  # px, at which the network looks; larger views are shifted and mended in their own resolution
 SHIFT = 0.08  # of the view's side, at most
 KEPT = 0.8  # of a pixel that was seen, or its mirror image was, stays as it is while the network learns; in use all
-TAKEN = 0.5  # of the shift in use: all of it is nearest in pixels, and takes the person's own proportions with it
+TAKEN = 0.5  # of the shift, in use: all of it is nearest in pixels, and makes everybody's proportions the usual ones
 ONE_SIDED, EVEN = 0.2, 0.35  # the worse seen half's visibility over the better's: about 60 and 40 degrees of yaw
 HARDLY_SEEN, SURELY_SEEN = 0.1, 0.7  # visibility up to which all may change, and from which a pixel counts as seen
 MIRRORED = 0.8  # of its mirror image's visibility a hidden place has, since the view shows that there

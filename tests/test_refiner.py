@@ -9,7 +9,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from models.identity import Recognizer, mismatched, recolored
+from models.identity import Recognizer, displaced, mismatched, recolored
 from models.refiner import KEPT, PatchDiscriminator, Refiner
 from pipelines.batches import Needs, Normalization, PairBatch
 from pipelines.checkpoint import GeneratorCard, save_generator
@@ -134,6 +134,18 @@ def test_while_it_trains_what_it_paints_is_told_and_costs() -> None:
     assert painted.abs().mean() > 0.01
     torch.testing.assert_close(made, (view + painted).clamp(-1, 1), atol=1e-4, rtol=0)  # nothing is shifted yet
     assert net.eval()(view, mask).shape == made.shape
+
+
+def test_faces_are_displaced_each_in_its_own_way_and_a_little() -> None:
+    torch.manual_seed(0)
+    spot = torch.full((32, 3, 64, 64), -1.0)
+    spot[:, :, 28:36, 28:36] = 1
+    places = torch.arange(64.0)
+    mass = displaced(spot).mean(dim=1) + 1
+    across = (mass.sum(dim=1) * places).sum(dim=1) / mass.sum(dim=(1, 2))
+    assert 1 < across.std() < 5  # px
+    assert abs(across.mean() - 31.5) < 2
+    torch.testing.assert_close(displaced(torch.ones(2, 3, 64, 64)), torch.ones(2, 3, 64, 64))
 
 
 def test_view_and_portrait_are_recolored_alike() -> None:

@@ -20,9 +20,7 @@ AIR, HAIR = 0.25, -0.35  # head coordinates ahead of the mesh's profile: surely 
 NOTCH = 0.05  # head coordinates: narrower gaps in the outline are lips in shadow, not wall
 LIKELY = 0.6  # of what the network says of the cheek: so much is a person
 UNLIKELY = 0.05  # so little is none, whatever it says of the cheek
-SEES = (
-    0.8  # of the cheek: a network that says so much of it is asked about the wall, where the photo shows little of it
-)
+SEES = 0.8  # of the cheek: a network that says so much of it knows what is no person, too
 FRAMED = 0.5  # of the profile, at least, has sure wall ahead of it in the photo; else the photo's edge cuts it off
 BELIEVABLE = 0.2  # head coordinates: no mesh runs over further; where the outline says so it has lost the face
 
