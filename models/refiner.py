@@ -75,12 +75,14 @@ class Refiner(nn.Module):
         size = view.shape[-1]
         small = [_resized(part, IMAGE_SIZE) for part in (view, visibility)]
         shift, painted = self._changes(*small)
+        kept = KEPT
         if not self.training:
-            shift, painted = TAKEN * _evened(shift, small[1], _ACROSS), _evened(painted, small[1])
+            kept, own = 1.0, _two_sided(small[1])
+            shift, painted = TAKEN * _evened(shift, own, _ACROSS), _evened(painted, own)
         view, visibility = _shifted(view, visibility, shift)
         known = visibility.maximum(MIRRORED * visibility.flip(-1))
         seen = ((known - HARDLY_SEEN) / (SURELY_SEEN - HARDLY_SEEN)).clamp(0, 1)
-        painted = (1 - (KEPT if self.training else 1) * seen) * _resized(painted, size)
+        painted = (1 - kept * seen) * _resized(painted, size)
         made = (view + painted).clamp(-1, 1)
         return torch.cat([made, painted], dim=1) if self.training else made
 
@@ -137,18 +139,22 @@ def _resized(images: Tensor, size: int) -> Tensor:
     return interpolate(images, (size, size), mode="bilinear", align_corners=False, antialias=True)
 
 
-def _evened(change: Tensor, visibility: Tensor, sign: tuple[float, ...] = (1.0,)) -> Tensor:
+def _two_sided(visibility: Tensor) -> Tensor:
+    """(B, 1, 1, 1): 1 where both halves of a face were seen, 0 where one was, of (B, 1, S, S)."""
+    half = visibility.shape[-1] // 2
+    left, right = (part.mean(dim=(1, 2, 3), keepdim=True) for part in (visibility[..., :half], visibility[..., half:]))
+    evenness = torch.minimum(left, right) / torch.maximum(left, right).clamp_min(1e-3)
+    return ((evenness - ONE_SIDED) / (EVEN - ONE_SIDED)).clamp(0, 1)
+
+
+def _evened(change: Tensor, own: Tensor, sign: tuple[float, ...] = (1.0,)) -> Tensor:
     """The same on both halves of a face of which one was seen: what the network invents on the other is crooked.
 
     Args:
         change: (B, C, h, w).
-        visibility: (B, 1, S, S).
+        own: (B, 1, 1, 1), from :func:`_two_sided`: so far each half keeps a change of its own.
         sign: what a mirror does to each channel.
     """
-    half = visibility.shape[-1] // 2
-    left, right = (part.mean(dim=(1, 2, 3), keepdim=True) for part in (visibility[..., :half], visibility[..., half:]))
-    evenness = torch.minimum(left, right) / torch.maximum(left, right).clamp_min(1e-3)
-    own = ((evenness - ONE_SIDED) / (EVEN - ONE_SIDED)).clamp(0, 1)
     mirrored = change.flip(-1) * change.new_tensor(sign).view(1, -1, 1, 1)
     return (1 + own) / 2 * change + (1 - own) / 2 * mirrored
 
