@@ -31,7 +31,8 @@ class ReturnTrip:
     """
 
     def __init__(self, landmarker: Landmarker, wear: float) -> None:
-        self._landmarker, self._wear, self._steady = landmarker, wear, SteadyMesh()
+        # With the profile network what comes back would be better than any real profile: it knows heads turned here.
+        self._landmarker, self._wear, self._steady = landmarker, wear, SteadyMesh(profiles=False)
 
     def __call__(self, view: View, size: int, random: np.random.Generator) -> tuple[Image, Image] | None:
         """The frontal view of a turned head.

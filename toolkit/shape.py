@@ -30,6 +30,8 @@ HEAD_HALF = 1.7  # head coordinates: half the side of the square around the pivo
 DEPTH = 0.9  # true depth of a face over the mesh network's on frontal photos, whose noses come out long in profile
 STIFFNESS = 3e-5  # how much a standard deviation of shape costs, against squared distances in head coordinates
 STEPS = 4
+SIDEWAYS, STEPS_SIDEWAYS = 60.0, 8  # degrees of yaw that a profile's fit begins with, and how long it takes from there
+NOSE_ROOT = 168
 CLOSENESS, CLOSENESS_VARIES = 0.04, 0.12  # one over the camera's distance: 2.7 m; 0.2 at arm's length
 ONE_SIDED = 0.7  # sine of the yaw from which the far half's own shape counts for nothing
 FAR = 0.1  # weight of the hidden half against the near half
@@ -108,16 +110,8 @@ def fit_shape(landmarks: Points) -> Fit:
     across = (mesh - mesh[[RIGHT_EYE_INNER, LEFT_EYE_INNER]].mean(axis=0)) @ rotation[:, 0]
     weights = FAR + (1 - FAR) / (1 + np.exp(-12 * near * across / np.abs(across).max()))
     weights /= weights.sum()
-    amounts = np.zeros(len(modes))
-    shape, closer = mean, 0.0
-    for _ in range(STEPS):
-        closeness = CLOSENESS + CLOSENESS_VARIES * closer
-        scale, shift = _placement(_seen(shape @ rotation.T, closeness), mesh, weights)
-        turn, more, change = _step(shape, rotation, closer, modes, amounts, (mesh[:, :2] - shift) / scale, weights)
-        rotation = _rotation(turn) @ rotation
-        amounts, closer = amounts + change, min(max(closer + more, -1.0), 4.0)
-        shape = mean + np.tensordot(amounts, modes, 1)
-    closeness = CLOSENESS + CLOSENESS_VARIES * closer
+    rotation, closeness, amounts = _solved(mesh, rotation, mean, modes, weights, STEPS)
+    shape = mean + np.tensordot(amounts, modes, 1)
     turned = shape @ rotation.T
     scale, shift = _placement(_seen(turned, closeness), mesh, weights)
     rest = (mesh[:, :2] - shift) / scale - _seen(turned, closeness)
@@ -128,6 +122,41 @@ def fit_shape(landmarks: Points) -> Fit:
     own = max(0.0, 1 - abs(float(rotation[2, 0])) / ONE_SIDED)  # no face is symmetric, and a frontal photo shows how
     rest = own * rest + (1 - own) * even
     return Fit(shape + rest, rotation, scale, shift, closeness, near)
+
+
+def fit_points(points: Points, numbers: NDArray[np.intp], weights: Points, near: float) -> Fit:
+    """Fit shape and placement to some points of a face seen from the side; the mean and the modes give all others.
+
+    Args:
+        points: (N, 2) pixels of the photo.
+        numbers: (N,) which points of the mesh these are, of the skin.
+        weights: (N,) how much each counts.
+        near: +1 where the subject's left half is nearer to the camera, else -1.
+    """
+    mean, modes = known_shapes()
+    down = points[np.flatnonzero(numbers == CHIN)[0]] - points[np.flatnonzero(numbers == NOSE_ROOT)[0]]
+    upright = _rotation(np.array([0, 0, math.atan2(-down[0], down[1])]))
+    rotation = upright @ _rotation(np.array([0, near * math.radians(SIDEWAYS), 0]))
+    weights = weights / weights.sum()
+    rotation, closeness, amounts = _solved(points, rotation, mean[numbers], modes[:, numbers], weights, STEPS_SIDEWAYS)
+    shape = mean + np.tensordot(amounts, modes, 1)
+    scale, shift = _placement(_seen(shape[numbers] @ rotation.T, closeness), points, weights)
+    return Fit(shape, rotation, scale, shift, closeness, near)
+
+
+def _solved(
+    mesh: Points, rotation: Points, mean: Points, modes: Points, weights: Points, steps: int
+) -> tuple[Points, float, Points]:
+    """Gauss and Newton's steps from a first rotation: the best one, how close the camera is, the modes' amounts."""
+    amounts, shape, closer = np.zeros(len(modes)), mean, 0.0
+    for _ in range(steps):
+        closeness = CLOSENESS + CLOSENESS_VARIES * closer
+        scale, shift = _placement(_seen(shape @ rotation.T, closeness), mesh, weights)
+        turn, more, change = _step(shape, rotation, closer, modes, amounts, (mesh[:, :2] - shift) / scale, weights)
+        rotation = _rotation(turn) @ rotation
+        amounts, closer = amounts + change, min(max(closer + more, -1.0), 4.0)
+        shape = mean + np.tensordot(amounts, modes, 1)
+    return rotation, CLOSENESS + CLOSENESS_VARIES * closer, amounts
 
 
 def _seen(turned: Points, closeness: float) -> Points:

@@ -33,6 +33,7 @@ class View:
 
     image: Photo  # (H, W, 3) RGB, as large as the photo
     landmarks: Points  # (478, 3) where the face is now, pixels
+    head: Map  # (H, W) 0 to 1: which pixels show the head, not the wall or the body
 
 
 class TurnableHead:
@@ -69,9 +70,9 @@ class TurnableHead:
         if light is not None:
             colours = colours * _lamp(seen, turned, light)
         shown = cv2.erode((seen.triangle >= 0).astype(np.uint8), np.ones((3, 3), np.uint8)).astype(np.float32)
-        share = cv2.GaussianBlur(shown, (0, 0), 1.0)[..., None]
-        image = np.clip(colours * share + self._backdrop * (1 - share), 0, 255).astype(np.uint8)
-        return View(image, self._on_photo((self._shape * DEEP - PIVOT) @ turn.T + PIVOT))
+        share = np.asarray(cv2.GaussianBlur(shown, (0, 0), 1.0), np.float32)
+        image = np.clip(colours * share[..., None] + self._backdrop * (1 - share[..., None]), 0, 255).astype(np.uint8)
+        return View(image, self._on_photo((self._shape * DEEP - PIVOT) @ turn.T + PIVOT), share)
 
     def _on_photo(self, points: Points) -> Points:
         return np.asarray(self._scale * points @ self._rotation.T + self._origin)

@@ -1,0 +1,302 @@
+"""Learn to find the points of faces seen from the side: what `toolkit/profile_points.onnx` was made with.
+
+    python examples/learn_profile_points.py PHOTOS OUT.onnx [STEPS]
+
+Heads of near-frontal photos, turned to 15 to 97 degrees, so that every point's place is known; with other walls behind
+them, hair, caps and sunglasses drawn over them, other light, and worn as photos are. Needs the extra `onnx`. Two
+processes turn heads, then one disguises them and one learns.
+"""
+
+import math
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from multiprocessing import get_context
+from pathlib import Path
+
+import cv2
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits, interpolate
+from torch.utils.data import DataLoader, IterableDataset
+
+from toolkit.cascade import open_landmarker
+from toolkit.errors import PhotoError
+from toolkit.geometry import head_pose
+from toolkit.images import list_photos
+from toolkit.landmarks import Face, resized
+from toolkit.photos import read_photo
+from toolkit.profile_points import AROUND, BROW, CHIN, EYE, POINTS, ROOT, SIDE, STRIDE
+from toolkit.relief import draw_depths
+from toolkit.topology import MIRROR
+from toolkit.turnable import TurnableHead
+from toolkit.wear import worn
+
+Image = NDArray[np.uint8]
+Array = NDArray[np.float64]
+Random = np.random.Generator
+Views = tuple[Image, Array]  # (N, ROOM, ROOM, 4) RGB and which pixels show the head; (N, 39, 2) points, pixels
+
+ROOM, FACE = 160, 85  # pixels: of a stored view, 2.4 faces wide, and of the face in the photo it is drawn from
+PER_PHOTO, NEAR_FRONTAL = 12, 14.0  # views of each; degrees
+YAWS, PITCH = (15.0, 97.0), 12.0
+BATCH, RATE, STEPS, EVERY = 32, 2e-3, 10000, 500
+MIRRORED, SHARPNESS = 0.3, 4.0  # share of the views that show the other side; pixels, deviation of the maps it learns
+
+
+def draw_views(folder: Path, names: list[str], seed: int) -> Views:
+    """Turn every near-frontal head of some photos, and of their mirror images, to the subject's left."""
+    cv2.setNumThreads(1)
+    landmarker, random = open_landmarker(), np.random.default_rng(seed)
+    pictures, points = [], []
+    for name in names:
+        try:
+            photo = read_photo(folder / name)
+        except PhotoError:
+            continue
+        face = max(landmarker.find(photo), key=lambda one: one.size, default=None)
+        if face is None or abs(head_pose(face.landmarks).yaw) > NEAR_FRONTAL:
+            continue
+        if (scale := FACE / face.size) < 1:
+            photo = np.asarray(cv2.resize(photo, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8)
+            face = resized(face, scale)
+        both = [(photo, face), _mirrored(photo, face)]
+        heads = [TurnableHead(*one, depths) for one in both for depths in (None, draw_depths(random))]
+        for number in range(PER_PHOTO):
+            lamp = (random.uniform(-90, 90), random.uniform(0.2, 0.9)) if random.random() < 0.5 else None
+            view = heads[number % 4].view(random.uniform(*YAWS), random.normal(0, PITCH), lamp)
+            low, high = view.landmarks[:, :2].min(axis=0), view.landmarks[:, :2].max(axis=0)
+            zoom = ROOM / (2.4 * face.size)
+            matrix = np.column_stack([np.diag([zoom, zoom]), ROOM / 2 - zoom * (low + high) / 2])
+            layers = np.dstack([view.image, (view.head * 255).astype(np.uint8)])
+            pictures.append(cv2.warpAffine(layers, matrix, (ROOM, ROOM), borderMode=cv2.BORDER_REPLICATE))
+            points.append(view.landmarks[POINTS, :2] * zoom + matrix[:, 2])
+    return np.array(pictures, np.uint8), np.array(points)
+
+
+def _mirrored(photo: Image, face: Face) -> tuple[Image, Face]:
+    landmarks = face.landmarks[MIRROR] * [-1, 1, 1] + [photo.shape[1] - 1, 0, 0]
+    return np.ascontiguousarray(photo[:, ::-1]), replace(face, landmarks=landmarks)
+
+
+class Disguised(IterableDataset[tuple[Image, Array, bool]]):
+    """Views without end, each shown as no other: RGB (112, 112, 3), points (39, 2), and whether it is mirrored."""
+
+    def __init__(self, views: Views) -> None:
+        self._pictures, self._points = views
+        self._y, self._x = np.mgrid[:ROOM, :ROOM].astype(np.float32)
+
+    def __iter__(self) -> Iterator[tuple[Image, Array, bool]]:
+        random = np.random.default_rng(0)
+        while True:
+            number = int(random.integers(len(self._pictures)))
+            picture, points = self._pictures[number], self._points[number]
+            image, head = picture[..., :3], picture[..., 3:] / 255.0
+            if random.random() < 0.6:
+                image = (image * head + self._texture(random) * (1 - head)).astype(np.uint8)
+            yield _shown(self._covered(image, points, random), points, random)
+
+    def _covered(self, image: Image, points: Array, random: Random) -> Image:
+        """What hides faces: caps and fringes, hair over the cheek, sunglasses, things in front."""
+        x, y, size = self._x, self._y, float(np.linalg.norm(points[CHIN] - points[ROOT]))
+        brow, eye = (points[np.isin(POINTS, numbers)].mean(axis=0) for numbers in (BROW, EYE))
+        covers = []
+        if random.random() < 0.3:
+            waves = 3 * np.sin(x / random.uniform(3, 20) + random.uniform(0, 6)) * random.random()
+            edge = brow[1] - y - random.uniform(-0.1, 0.5) * size + (brow[0] - x) * random.normal(0, 0.3) + waves
+            covers.append((edge + 0.5).clip(0, 1) * (brow[0] + random.uniform(0.1, 1.2) * size - x).clip(0, 1))
+        if random.random() < 0.4:
+            lean, bend = random.normal(0, 0.4), random.random() / (random.uniform(-16, 16) * size + 1e-3)
+            edge = eye[0] - x - random.uniform(0, 0.9) * size + (eye[1] - y) * lean + (eye[1] - y) ** 2 * bend
+            covers.append((edge + 0.5).clip(0, 1))
+        if random.random() < 0.2:
+            covers.append(_ellipse(points[random.integers(len(points))], size * random.uniform(0.05, 0.35, 2), random))
+        for cover in covers:
+            over = self._hair(random) if random.random() < 0.6 else self._texture(random)
+            image = (image * (1 - cover[..., None]) + over * cover[..., None]).astype(np.uint8)
+        if random.random() < 0.12:
+            temple = (np.abs(y - eye[1]) < random.uniform(0.5, 2)) & (x < eye[0])
+            glass = np.maximum(_ellipse(eye, size * random.uniform(0.12, 0.22, 2), random), temple)
+            glass *= random.uniform(0.5, 1)
+            image = (image * (1 - glass[..., None]) + random.uniform(0, 60) * glass[..., None]).astype(np.uint8)
+        return image
+
+    def _texture(self, random: Random) -> Image:
+        """A part of some other view, at any scale, turn and brightness; or one colour."""
+        if random.random() < 0.35:
+            return np.broadcast_to(random.integers(0, 256, 3 if random.random() < 0.5 else 1), (ROOM, ROOM, 3))
+        matrix = cv2.getRotationMatrix2D((ROOM / 2, ROOM / 2), random.uniform(0, 360), random.uniform(0.8, 3))
+        matrix[:, 2] += random.uniform(-ROOM / 2, ROOM / 2, 2)
+        image = self._pictures[random.integers(len(self._pictures)), ..., :3]
+        image = cv2.warpAffine(image, matrix, (ROOM, ROOM), borderMode=cv2.BORDER_REFLECT)
+        image = cv2.GaussianBlur(image, (0, 0), random.choice([1e-3, random.uniform(0.5, 8)]))
+        return np.clip(image * random.uniform(0.3, 1.3) + random.uniform(-30, 50), 0, 255).astype(np.uint8)
+
+    def _hair(self, random: Random) -> Array:
+        tint = np.array([1, random.uniform(0.7, 1), random.uniform(0.4, 1)])
+        strands = random.normal(0, 1, (random.integers(20, 80), random.integers(6, 30))).astype(np.float32)
+        strands = cv2.resize(strands, (ROOM, ROOM), interpolation=cv2.INTER_CUBIC)
+        matrix = cv2.getRotationMatrix2D((ROOM / 2, ROOM / 2), random.uniform(0, 180), 1.5)
+        strands = cv2.warpAffine(strands, matrix, (ROOM, ROOM), borderMode=cv2.BORDER_REFLECT)
+        return np.clip(
+            random.choice([15, 30, 50, 90, 140, 190]) * tint + strands[..., None] * random.uniform(3, 25), 0, 255
+        )
+
+
+def _ellipse(middle: Array, axes: Array, random: Random) -> Array:
+    cover = np.zeros((ROOM, ROOM), np.uint8)
+    place, half = np.round(middle).astype(int).tolist(), np.round(axes + 1).astype(int).tolist()
+    cv2.ellipse(cover, place, half, random.uniform(0, 180), 0, 360, (255,), -1)
+    return cover / 255.0
+
+
+def _shown(image: Image, points: Array, random: Random) -> tuple[Image, Array, bool]:
+    """Cut out askew, lit and worn."""
+    low, high = points.min(axis=0), points.max(axis=0)
+    loose = 2.0 if random.random() < 0.5 else 1.0
+    zoom = SIDE / (float(max(high - low)) * AROUND) * math.exp(random.normal(0, 0.09 * loose))
+    matrix = cv2.getRotationMatrix2D(((low + high) / 2).tolist(), random.normal(0, 9 * loose), zoom)
+    matrix[:, 2] += (SIDE - 1) / 2 - (low + high) / 2 + random.normal(0, 0.05 * loose, 2) * SIDE
+    beyond = cv2.BORDER_CONSTANT if random.random() < 0.3 else cv2.BORDER_REPLICATE
+    wall = random.integers(0, 256, 3).tolist()
+    levels = cv2.warpAffine(image, matrix, (SIDE, SIDE), borderMode=beyond, borderValue=wall).astype(np.float64)
+    levels = levels * math.exp(random.normal(0, 0.25)) * np.exp(random.normal(0, 0.12, 3)) + random.normal(0, 15)
+    if random.random() < 0.3:
+        levels = (levels - levels.mean()) * math.exp(random.normal(0, 0.4)) + levels.mean()
+    if random.random() < 0.2:
+        slope = np.linspace(-0.5, 0.5, SIDE)
+        levels = levels * np.exp(slope * random.normal() + slope[:, None] * random.normal())[..., None]
+    if random.random() < 0.2:
+        levels = np.repeat(levels.mean(axis=2, keepdims=True), 3, axis=2)
+    shown = worn(np.clip(levels, 0, 255).astype(np.uint8), random)
+    points = points @ matrix[:, :2].T + matrix[:, 2]
+    if random.random() < MIRRORED:
+        return np.ascontiguousarray(shown[:, ::-1]), points, True
+    return shown, points, False
+
+
+def _conv(inward: int, outward: int, stride: int = 1, side: int = 3) -> nn.Sequential:
+    conv = nn.Conv2d(inward, outward, side, stride, side // 2, bias=False)
+    return nn.Sequential(conv, nn.BatchNorm2d(outward), nn.ReLU(inplace=True))
+
+
+class Residual(nn.Module):
+    """Two convolutions beside a short cut (He et al., CVPR 2016)."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        last = nn.Conv2d(width, width, 3, 1, 1, bias=False)
+        self.change = nn.Sequential(_conv(width, width), last, nn.BatchNorm2d(width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) to the same."""
+        return torch.relu(x + self.change(x))
+
+
+class Network(nn.Module):
+    """An hourglass (Newell, Yang and Deng, ECCV 2016): (B, 3, 112, 112) -> maps (B, 39, 28, 28) and side (B, 1)."""
+
+    WIDTHS = (24, 32, 48, 80, 112)
+
+    def __init__(self) -> None:
+        super().__init__()
+        stem, *widths = self.WIDTHS
+        self.stem = _conv(3, stem, 2)
+        steps = zip(self.WIDTHS, widths, strict=False)
+        self.down = nn.ModuleList(nn.Sequential(_conv(a, b, 2), Residual(b)) for a, b in steps)
+        backwards = list(zip(widths[::-1], widths[-2::-1], strict=False))
+        self.narrow = nn.ModuleList(_conv(a, b, side=1) for a, b in backwards)
+        self.up = nn.ModuleList(Residual(b) for _, b in backwards)
+        self.maps = nn.Sequential(_conv(widths[0], 64), nn.Conv2d(64, len(POINTS), 1))
+        self.right = nn.Linear(widths[-1], 1)
+
+    def forward(self, crops: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits: where each point is, and whether the subject's right half is seen."""
+        seen = [self.stem(crops)]
+        for step in self.down:
+            seen.append(step(seen[-1]))
+        x = seen.pop()
+        right = self.right(x.mean((2, 3)))
+        for narrow, up in zip(self.narrow, self.up, strict=True):
+            beside = seen.pop()
+            x = up(beside + interpolate(narrow(x), size=beside.shape[-2:], mode="nearest"))
+        return self.maps(x), right
+
+
+def loss_of(maps: Tensor, right: Tensor, points: Tensor, mirrored: Tensor) -> tuple[Tensor, Tensor]:
+    """What is minimised; and the mean distance in pixels. Mirrored views teach `right` alone."""
+    sides = binary_cross_entropy_with_logits(right[:, 0], (~mirrored).float())
+    maps, points = maps[~mirrored], points[~mirrored]
+    here = torch.arange(maps.shape[-1]) * STRIDE + (STRIDE - 1) / 2
+    along = torch.exp(-(((here - points[..., None]) / SHARPNESS) ** 2) / 2)
+    wanted = along[:, :, 1, :, None] * along[:, :, 0, None, :]
+    wanted = wanted / wanted.sum((2, 3), keepdim=True).clamp(min=1e-6)
+    likely = maps.flatten(2).softmax(2).view_as(maps)
+    found = torch.stack([likely.sum(2) @ here, likely.sum(3) @ here], dim=2)
+    inside = ((points > 0) & (points < SIDE - 1)).all(dim=2)
+    off = (found - points).abs().sum(2)[inside].mean()
+    unlike = -(wanted * (likely + 1e-9).log()).sum((2, 3))[inside].mean()
+    return 0.3 * unlike + 0.3 * off + sides, off
+
+
+def learn(views: Views, steps: int) -> Network:
+    """AdamW, the rate falling to nothing along a cosine."""
+    torch.manual_seed(0)
+    network = Network()
+    optimizer = torch.optim.AdamW(network.parameters(), RATE, weight_decay=1e-2)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=steps, pct_start=0.01)
+    recent = []
+    batches = iter(DataLoader(Disguised(views), BATCH, num_workers=1))
+    for step in range(1, steps + 1):
+        crops, points, mirrored = next(batches)
+        loss, off = loss_of(*network((crops.permute(0, 3, 1, 2).float() - 127.5) / 128), points.float(), mirrored)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+        recent.append(float(off))
+        if step % EVERY == 0:
+            print(f"step {step}: {np.mean(recent):.2f} pixels of {SIDE} off", flush=True)
+            recent.clear()
+    return network.eval()
+
+
+def write(network: Network, out: Path) -> None:
+    """As ONNX, its weights in half precision: OpenCV widens them when it loads the file."""
+    names = {"input_names": ["crop"], "output_names": ["maps", "right"]}
+    torch.onnx.export(network, (torch.zeros(1, 3, SIDE, SIDE),), out, dynamo=True, external_data=False, **names)
+    model = onnx.load(out)
+    kept, casts = [], []
+    for stored in model.graph.initializer:
+        numbers = numpy_helper.to_array(stored)
+        if numbers.dtype == np.float32 and numbers.size > 200:
+            half = numpy_helper.from_array(numbers.astype(np.float16), stored.name + "_half")
+            casts.append(helper.make_node("Cast", [half.name], [stored.name], to=TensorProto.FLOAT))
+            stored = half
+        kept.append(stored)
+    for field, content in ((model.graph.initializer, kept), (model.graph.node, [*casts, *model.graph.node])):
+        del field[:]
+        field.extend(content)
+    for part in (model, *model.graph.node):  # where in this file each came from
+        del part.metadata_props[:]
+    onnx.save(model, out)
+
+
+def main(folder: Path, out: Path, steps: int) -> None:
+    """Draw, learn, write."""
+    names = list_photos(folder)[0]
+    with ProcessPoolExecutor(2, get_context("spawn")) as pool:
+        parts = list(pool.map(draw_views, [folder] * 2, [names[::2], names[1::2]], range(2)))
+    views = np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
+    print(f"{len(names)} photos, {len(views[0])} views", flush=True)
+    torch.set_num_threads(1)
+    write(learn(views, steps), out)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]) if len(sys.argv) > 3 else STEPS)
