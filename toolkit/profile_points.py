@@ -5,7 +5,7 @@ light it loses nose and mouth. This one knows nothing else than sides of faces, 
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,9 @@ ROOT, CHIN = (int(np.flatnonzero(number == POINTS)[0]) for number in (168, 152))
 
 SIDE, STRIDE = 112, 4  # pixels: of what the network sees, and per cell of its maps
 AROUND = 1.6  # side of its square over the larger side of the points' box: what it was trained with
-APPROACHES = 2  # looks that bring it nearer; from the mesh that was found to the points that it sees
+APPROACHES = 2  # looks that bring it nearer, from the mesh that was found to the points that it sees
+LOST = 0.011  # spread above which it looks again, from a square so much wider
+WIDER = 1.6
 SIZES = (0.9, 1.0, 1.12, 1.25)  # of the usual square: the points are the mean of these looks
 
 
@@ -51,7 +53,7 @@ class Profile:
 
 
 class ProfilePoints:
-    """The network; examples/learn_profile_points.py made it. About 15 ms a face on one core."""
+    """The network; examples/learn_profile_points.py made it. About 20 ms a face on one core."""
 
     def __init__(self) -> None:
         self._net = _network()
@@ -63,14 +65,18 @@ class ProfilePoints:
             photo: (H, W, 3) RGB uint8.
             region: about where the face is, as :func:`toolkit.regions.region_of_mesh` has it.
         """
+        seen = self._seen_from(photo, region)
+        if seen.spread < LOST:
+            return seen
+        again = self._seen_from(photo, replace(region, side=region.side * WIDER))
+        return min(seen, again, key=lambda one: one.spread)
+
+    def _seen_from(self, photo: Photo, region: Region) -> Profile:
         mirrored = self._sure(photo, region, True) > self._sure(photo, region, False)
         for _ in range(APPROACHES):
             points, _ = self._look(photo, region, mirrored)
             region = _around(points)
-        looks = [
-            self._look(photo, Region(region.x, region.y, region.side * size, region.angle), mirrored)[0]
-            for size in SIZES
-        ]
+        looks = [self._look(photo, replace(region, side=region.side * size), mirrored)[0] for size in SIZES]
         spread = float(np.std(looks, axis=0).mean() / region.side)
         return Profile(np.mean(looks, axis=0), 1.0 if mirrored else -1.0, spread)
 
