@@ -13,7 +13,8 @@ from torch.nn.functional import affine_grid, grid_sample, interpolate, leaky_rel
 IMAGE_SIZE = 128  # px, at which the network looks; larger views are shifted and mended in their own resolution
 SHIFT = 0.08  # of the view's side, at most
 KEPT = 0.8  # of a pixel that was seen, or its mirror image was, stays as it is while the network learns; in use all
-TAKEN = 0.5  # of the shift, in use: all of it is nearest in pixels, and makes everybody's proportions the usual ones
+TAKEN = 0.35  # of the shift, in use: all of it is nearest in pixels, and makes everybody's proportions the usual ones
+PAINTED = 0.5  # of what is painted over hidden places, in use: all of it makes everybody's noses the usual one
 ONE_SIDED, EVEN = 0.2, 0.35  # the worse seen half's visibility over the better's: about 60 and 40 degrees of yaw
 HARDLY_SEEN, SURELY_SEEN = 0.1, 0.7  # visibility up to which all may change, and from which a pixel counts as seen
 MIRRORED = 0.8  # of its mirror image's visibility a hidden place has, since the view shows that there
@@ -78,7 +79,7 @@ class Refiner(nn.Module):
         kept = KEPT
         if not self.training:
             kept, own = 1.0, _two_sided(small[1])
-            shift, painted = TAKEN * _evened(shift, own, _ACROSS), _evened(painted, own)
+            shift, painted = TAKEN * _evened(shift, own, _ACROSS), PAINTED * _evened(painted, own)
         view, visibility = _shifted(view, visibility, shift)
         known = visibility.maximum(MIRRORED * visibility.flip(-1))
         seen = ((known - HARDLY_SEEN) / (SURELY_SEEN - HARDLY_SEEN)).clamp(0, 1)

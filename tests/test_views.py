@@ -10,6 +10,7 @@ from skimage.metrics import structural_similarity
 
 from toolkit.align import AlignConfig, align_photo
 from toolkit.contour import within_contour
+from toolkit.frontal import _person
 from toolkit.geometry import head_pose
 from toolkit.landmarks import Face, Landmarker
 from toolkit.layers import fill, person_likelihood, person_mask, person_only
@@ -17,7 +18,7 @@ from toolkit.mesh import build_head, head_mirror, head_triangles, normals, oval
 from toolkit.photos import read_photo
 from toolkit.relief import draw_depths
 from toolkit.shape import fit_shape, head_coordinates, known_shapes
-from toolkit.silhouette import outlined
+from toolkit.silhouette import _tidied, outlined
 from toolkit.steady import SteadyMesh
 from toolkit.topology import MIRROR, SKIN
 from toolkit.turnable import TurnableHead
@@ -205,6 +206,33 @@ def test_a_profile_is_outlined_by_its_colours_where_the_network_sees_nothing(hea
     eye = int(view.landmarks[263, 0])  # the near one's outer corner
     faceless[:, eye:] = view.image[:, -1:]  # the wall from there on: no mesh can be so far off
     assert outlined(faceless, mesh, fit, vague) is None
+
+
+def test_a_notch_ahead_of_the_mesh_is_wall_and_one_behind_it_is_face() -> None:
+    """Rows 8 and 24 of a head that ends at column 30: wall between nose and lip, and a mouth in shadow."""
+    inside, behind = np.zeros((40, 40), np.uint8), np.zeros((40, 40), bool)
+    inside[:, :30], behind[:, :30] = 1, True
+    inside[8, 26:30], behind[8, 26:30] = 0, False  # the mesh knows of it
+    inside[24, 26:30] = 0
+    nothing, cheek = np.zeros((40, 40), bool), np.zeros((40, 40), bool)
+    cheek[15:25, 5:10] = True
+    tidied = _tidied(inside, nothing, behind, cheek, 2.0)
+    assert not tidied[8, 26:].any()
+    assert tidied[24, :30].all()
+    assert not tidied[:, 30:].any()
+
+
+def test_where_nothing_tells_the_head_its_mesh_does(head: Photo, face: Face, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("toolkit.frontal.outlined", lambda *_: None)
+    monkeypatch.setattr("toolkit.frontal.shows_face", lambda *_: False)
+    view = rotate_view(head, face, 70)
+    mask = _person(view.image, view.landmarks[:SKIN], fit_shape(view.landmarks))
+    assert mask is not None
+    x, y = view.landmarks[425, :2].round().astype(int)  # the near cheek
+    nose, wall = view.landmarks[1, :2].round().astype(int)
+    assert mask[y, x] == 1
+    assert mask[wall, nose + 5 :].max() == 0
+    assert _person(head, face.landmarks[:SKIN], fit_shape(face.landmarks)) is None
 
 
 def test_a_profile_that_the_photo_cuts_off_is_outlined_by_the_network(head: Photo, face: Face) -> None:

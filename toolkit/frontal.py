@@ -18,7 +18,7 @@ from toolkit.layers import MAYBE, fill, head_part, person_likelihood, person_onl
 from toolkit.mesh import build_head, head_mirror, head_triangles, normals, oval
 from toolkit.raster import look_up, rasterize
 from toolkit.shape import HEAD_HALF, PIVOT, Fit, fit_shape
-from toolkit.silhouette import outlined
+from toolkit.silhouette import behind_profile, outlined
 from toolkit.topology import SKIN
 
 Photo = NDArray[np.uint8]
@@ -69,7 +69,9 @@ def _person(photo: Photo, mesh: Points, fit: Fit) -> Map | None:
     likely = person_likelihood(photo, mesh)
     if is_turned(fit) and (mask := outlined(photo, mesh[:, :2], fit, likely)) is not None:
         return mask
-    return likely if shows_face(likely, mesh) else None
+    if shows_face(likely, mesh):
+        return likely
+    return behind_profile(mesh[:, :2], fit, photo.shape[:2]) if is_turned(fit) else None
 
 
 def draw(layout: Layout, size: int) -> tuple[Photo, Map]:

@@ -16,7 +16,7 @@ RESOLUTION = 33.0  # pixels per unit of head coordinates: the nose's tip is thre
 ROUNDS = 2  # of GrabCut
 HEAD = (cv2.GC_FGD, cv2.GC_PR_FGD)  # its flags: surely, probably
 CHEEK = 0.12  # head coordinates: from here on outward the mesh lies on the face, whatever it makes of the nose
-AIR, HAIR = 0.25, -0.35  # head coordinates ahead of the mesh's profile: surely wall from there; no contour before there
+AIR, HAIR = 0.18, -0.35  # head coordinates ahead of the mesh's profile: surely wall from there; no contour before there
 NOTCH = 0.05  # head coordinates: narrower gaps in the outline are lips in shadow, not wall
 LIKELY = 0.6  # of what the network says of the cheek: so much is a person
 UNLIKELY = 0.05  # so little is none, whatever it says of the cheek
@@ -58,10 +58,16 @@ def outlined(photo: Photo, mesh: Points, fit: Fit, likely: Mask) -> Mask | None:
     flags[cheek] = cv2.GC_FGD
     if np.isin(flags, HEAD).all():
         return None
-    inside = _tidied(_cut_out(np.asarray(small, np.uint8), flags), person & (ahead < HAIR), cheek, NOTCH * unit)
+    head = _cut_out(np.asarray(small, np.uint8), flags)
+    inside = _tidied(head, person & (ahead < HAIR), ahead < 0, cheek, NOTCH * unit)
     mask = cv2.resize(cv2.GaussianBlur(inside, (0, 0), 0.7), (width, height), interpolation=cv2.INTER_LINEAR)
     found = np.asarray(mask, np.float32)
     return found if np.percentile(overrun(mesh, fit, found).over, 90) < BELIEVABLE * fit.scale else None
+
+
+def behind_profile(mesh: Points, fit: Fit, shape: tuple[int, ...]) -> Mask:
+    """(H, W) 0 or 1: what lies behind the mesh's profile line, where neither colours nor network know the head."""
+    return np.asarray(_ahead_of_profile(mesh, fit, shape) < 0, np.float32)
 
 
 def _cheek(points: Points, fit: Fit, shape: tuple[int, ...]) -> NDArray[np.bool_]:
@@ -99,13 +105,19 @@ def _cut_out(photo: Photo, flags: Flags) -> Flags:
     return np.isin(flags, HEAD).astype(np.uint8)
 
 
-def _tidied(inside: Flags, hair: NDArray[np.bool_], cheek: NDArray[np.bool_], notch: float) -> Mask:
-    """One piece without holes or notches, with the hair behind: colours mistake eyes, lips and hair for a dark wall."""
+def _tidied(
+    inside: Flags, hair: NDArray[np.bool_], behind: NDArray[np.bool_], cheek: NDArray[np.bool_], notch: float
+) -> Mask:
+    """One piece without holes or notches, with the hair: colours mistake eyes, lips and hair for a dark wall.
+
+    Behind the mesh's profile, that is. Ahead of it a notch is wall between nose and lip.
+    """
     reach = max(1, round(notch))
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1,) * 2)
     wide = cv2.copyMakeBorder(inside, *(reach,) * 4, cv2.BORDER_REPLICATE)
-    inside = np.maximum(cv2.morphologyEx(wide, cv2.MORPH_CLOSE, disc)[reach:-reach, reach:-reach], hair)
-    _, pieces = cv2.connectedComponents(inside.astype(np.uint8), connectivity=4)
+    closed = cv2.morphologyEx(wide, cv2.MORPH_CLOSE, disc)[reach:-reach, reach:-reach]
+    whole = np.where(behind, closed, inside) | hair
+    _, pieces = cv2.connectedComponents(np.asarray(whole, np.uint8), connectivity=4)
     piece = np.asarray(pieces == np.bincount(pieces[cheek]).argmax())
     count, gaps = cv2.connectedComponents((~piece).astype(np.uint8), connectivity=4)
     edge = np.concatenate([gaps[0], gaps[-1], gaps[:, 0], gaps[:, -1]])
