@@ -9,7 +9,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.profile_points import CHIN, EYE, IRIS, JAW, POINTS, ROOT, Profile
+from toolkit.profile_points import CHIN, EYE, IRIS, JAW, LIPS, POINTS, ROOT, Profile
 from toolkit.shape import fit_points, known_shapes
 from toolkit.topology import MIRROR, SKIN
 
@@ -22,7 +22,7 @@ APART = 0.1  # of the distance from the root of the nose to the chin: one of the
 REACH, STIFFNESS = 0.4, 0.5  # head coordinates, how far around a point the mesh follows it; and how reluctantly
 UNSURE = 0.3  # weight of the jaw's points, which slide along it
 _SEEN = np.flatnonzero(POINTS < SKIN)
-_FIRM = np.flatnonzero(~np.isin(POINTS, [*IRIS, *JAW, 13, 14]))  # 13, 14: how far lips are open, the mesh knows better
+_FIRM = np.flatnonzero(~np.isin(POINTS, [*IRIS, *JAW, *LIPS]))  # of lips, open ones above all, the mesh knows more
 
 
 def agreed(mesh: Points, profile: Profile, yaw: float) -> Points:

@@ -23,9 +23,10 @@ from toolkit.topology import MIRROR
 Photo = NDArray[np.uint8]
 Array = NDArray[np.float64]
 
-# Points of the mesh, on the subject's right half and the midline: brow, eye, iris, midline, mouth, nostril, cheek, jaw.
+# Points of the mesh, on the subject's right half and the midline; last the mouth's corner, nostril, cheek and jaw.
 BROW, EYE, IRIS = [70, 105, 107], [33, 160, 158, 133, 153, 144], [468]
-MIDLINE = [10, 151, 9, 168, 6, 195, 4, 2, 0, 13, 14, 17, 200, 152]
+LIPS = [0, 13, 14, 17]
+MIDLINE = [10, 151, 9, 168, 6, 195, 4, 2, *LIPS, 200, 152]
 JAW = [127, 234, 93, 132, 58, 172, 136, 149, 176]
 POINTS = np.array([*BROW, *EYE, *IRIS, *MIDLINE, 61, 98, 129, 50, 205, *JAW])
 ROOT, CHIN = (int(np.flatnonzero(number == POINTS)[0]) for number in (168, 152))  # rows of POINTS
