@@ -73,16 +73,14 @@ class ProfilePoints:
         return min(seen, again, key=lambda one: one.spread)
 
     def _seen_from(self, photo: Photo, region: Region) -> Profile:
-        mirrored = self._sure(photo, region, True) > self._sure(photo, region, False)
-        for _ in range(APPROACHES):
-            points, _ = self._look(photo, region, mirrored)
-            region = _around(points)
+        either = [self._look(photo, region, mirrored) for mirrored in (False, True)]
+        mirrored = either[1][1] > either[0][1]
+        region = _around(either[mirrored][0])
+        for _ in range(APPROACHES - 1):
+            region = _around(self._look(photo, region, mirrored)[0])
         looks = [self._look(photo, replace(region, side=region.side * size), mirrored)[0] for size in SIZES]
         spread = float(np.std(looks, axis=0).mean() / region.side)
         return Profile(np.mean(looks, axis=0), 1.0 if mirrored else -1.0, spread)
-
-    def _sure(self, photo: Photo, region: Region, mirrored: bool) -> float:
-        return self._look(photo, region, mirrored)[1]
 
     def _look(self, photo: Photo, region: Region, mirrored: bool) -> tuple[Array, float]:
         """The points in pixels of the photo, and the belief (a logit) that this is the side it knows."""
