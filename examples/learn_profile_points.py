@@ -259,7 +259,7 @@ def learn(views: Views, steps: int) -> Network:
         loss.backward()
         optimizer.step()
         schedule.step()
-        recent.append(float(off))
+        recent.append(float(off.detach()))
         if step % EVERY == 0:
             print(f"step {step}: {np.mean(recent):.2f} pixels of {SIDE} off", flush=True)
             recent.clear()
