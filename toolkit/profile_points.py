@@ -6,7 +6,6 @@ light it loses nose and mouth. This one knows nothing else than sides of faces, 
 
 import math
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +56,7 @@ class ProfilePoints:
     """The network; examples/learn_profile_points.py made it. About 20 ms a face on one core."""
 
     def __init__(self) -> None:
-        self._net = _network()
+        self._net: Any = cv2.dnn.readNetFromONNX(str(Path(__file__).with_name("profile_points.onnx")))
 
     def __call__(self, photo: Photo, region: Region) -> Profile:
         """Find the points of a turned face.
@@ -90,11 +89,6 @@ class ProfilePoints:
         maps, right = self._net.forward(["maps", "right"])
         back = invert(matrix)
         return _places(maps[0]) @ back[:, :2].T + back[:, 2], float(right[0, 0])
-
-
-@cache
-def _network() -> Any:
-    return cv2.dnn.readNetFromONNX(str(Path(__file__).with_name("profile_points.onnx")))
 
 
 def _places(maps: NDArray[np.float32]) -> Array:
