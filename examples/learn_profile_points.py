@@ -29,11 +29,10 @@ from toolkit.cascade import open_landmarker
 from toolkit.errors import PhotoError
 from toolkit.geometry import head_pose
 from toolkit.images import list_photos
-from toolkit.landmarks import Face, resized
+from toolkit.landmarks import mirrored, resized
 from toolkit.photos import read_photo
 from toolkit.profile_points import AROUND, BROW, CHIN, EYE, POINTS, ROOT, SIDE, STRIDE
 from toolkit.relief import draw_depths
-from toolkit.topology import MIRROR
 from toolkit.turnable import TurnableHead
 from toolkit.wear import worn
 
@@ -65,7 +64,8 @@ def draw_views(folder: Path, names: list[str], seed: int) -> Views:
         if (scale := FACE / face.size) < 1:
             photo = np.asarray(cv2.resize(photo, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8)
             face = resized(face, scale)
-        both = [(photo, face), _mirrored(photo, face)]
+        other_face = replace(face, landmarks=mirrored(face.landmarks, photo.shape[1]))
+        both = [(photo, face), (np.ascontiguousarray(photo[:, ::-1]), other_face)]
         heads = [TurnableHead(*one, depths) for one in both for depths in (None, draw_depths(random))]
         for number in range(PER_PHOTO):
             lamp = (random.uniform(-90, 90), random.uniform(0.2, 0.9)) if random.random() < 0.5 else None
@@ -77,11 +77,6 @@ def draw_views(folder: Path, names: list[str], seed: int) -> Views:
             pictures.append(cv2.warpAffine(layers, matrix, (ROOM, ROOM), borderMode=cv2.BORDER_REPLICATE))
             points.append(view.landmarks[POINTS, :2] * zoom + matrix[:, 2])
     return np.array(pictures, np.uint8), np.array(points)
-
-
-def _mirrored(photo: Image, face: Face) -> tuple[Image, Face]:
-    landmarks = face.landmarks[MIRROR] * [-1, 1, 1] + [photo.shape[1] - 1, 0, 0]
-    return np.ascontiguousarray(photo[:, ::-1]), replace(face, landmarks=landmarks)
 
 
 class Disguised(IterableDataset[tuple[Image, Array, bool]]):

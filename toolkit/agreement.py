@@ -9,7 +9,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.profile_points import CHIN, EYE, IRIS, JAW, LIPS, POINTS, ROOT, Profile
+from toolkit.profile_points import CHIN, EYE, IRIS, JAW, LIPS, LOST, POINTS, ROOT, Profile, numbers_seen
 from toolkit.shape import fit_points, known_shapes
 from toolkit.topology import MIRROR, SKIN
 
@@ -17,7 +17,7 @@ Points = NDArray[np.float64]
 
 SHARE = 0.7  # of the way from the mesh to the profile network's points: nearest to people's fiducials, by a little
 TURNED = (25.0, 45.0)  # degrees of yaw: from none of that to all of it
-SPREAD = (0.008, 0.014)  # of its looks: from all of it to none, there it is lost
+SPREAD = (LOST - 0.003, LOST + 0.003)  # of its looks: from all of it to none
 APART = 0.1  # of the distance from the root of the nose to the chin: one of the two is lost
 REACH, STIFFNESS = 0.4, 0.5  # head coordinates, how far around a point the mesh follows it; and how reluctantly
 UNSURE = 0.3  # weight of the jaw's points, which slide along it
@@ -36,9 +36,9 @@ def agreed(mesh: Points, profile: Profile, yaw: float) -> Points:
     Returns:
         (478, 3).
     """
-    trust = float(np.interp(profile.spread, SPREAD, (1, 0)))
     if apart(mesh, profile) > APART:
-        return rebuilt(profile) if trust > 0.5 else mesh
+        return rebuilt(profile) if profile.spread < LOST else mesh
+    trust = float(np.interp(profile.spread, SPREAD, (1, 0)))
     return _moved(mesh, profile, SHARE * trust * float(np.interp(abs(yaw), TURNED, (0, 1))))
 
 
@@ -73,7 +73,7 @@ def _moved(mesh: Points, profile: Profile, share: float) -> Points:
 def _follows(near: float) -> Points:
     """(468, N): how far each point of the skin goes along when one of the profile network's points is moved by 1."""
     mean, _ = known_shapes()
-    places = mean[MIRROR[POINTS[_FIRM]] if near > 0 else POINTS[_FIRM]]
+    places = mean[numbers_seen(near)[_FIRM]]
 
     def kernel(points: Points) -> Points:
         away = np.linalg.norm(points[:, None] - places, axis=2)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from toolkit import looks
 from toolkit.errors import ConfigError, PhotoRejected
-from toolkit.landmarks import Face, Landmarker, overlap
+from toolkit.landmarks import Face, Landmarker, mirrored, overlap
 from toolkit.looks import Look
 from toolkit.mediapipe_graphs import FaceDetector, Frame, MeshModel
 from toolkit.regions import MESH_MARGIN, Detection, Region, region_of_detection, region_of_mesh
@@ -200,10 +200,9 @@ class Cascade:
         region = _region(first)
         second, presence_again = self._mesh.fit(frame, region)
         wider, _ = self._mesh.fit(frame, replace(region, side=region.side * 1.15))
-        across = frame.width - 1
         mirror = Frame(np.asarray(cv2.flip(frame.photo, 1), np.uint8))
-        flipped, _ = self._mesh.fit(mirror, replace(region, x=across - region.x, angle=-region.angle))
-        flipped = flipped[MIRROR, :2] * [-1, 1] + [across, 0]
+        back, _ = self._mesh.fit(mirror, replace(region, x=frame.width - 1 - region.x, angle=-region.angle))
+        flipped = mirrored(back, frame.width)
         apart = max(
             float(np.hypot(*(second[_PLACED, :2] - other[_PLACED, :2]).T).mean()) for other in (first, wider, flipped)
         )

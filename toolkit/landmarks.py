@@ -6,6 +6,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from toolkit.topology import MIRROR
+
 
 @dataclass(frozen=True, slots=True)
 class Face:
@@ -51,6 +53,11 @@ def overlap(a: Face, b: Face) -> float:
         return 0.0
     both = across * down
     return both / ((a_right - a_left) * (a_bottom - a_top) + (b_right - b_left) * (b_bottom - b_top) - both)
+
+
+def mirrored(landmarks: NDArray[np.float64], width: int) -> NDArray[np.float64]:
+    """(478, 3) landmarks as they lie in the mirror image of a photo so wide, pixels; left and right change names."""
+    return np.asarray(landmarks[MIRROR] * [-1, 1, 1] + [width - 1, 0, 0])
 
 
 def resized(face: Face, scale: float, shift: NDArray[np.float64] | float = 0.0) -> Face:

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from toolkit import geometry
 from toolkit.align import cut
 from toolkit.geometry import invert
 from toolkit.looks import compose
@@ -28,12 +29,12 @@ LIPS = [0, 13, 14, 17]
 MIDLINE = [10, 151, 9, 168, 6, 195, 4, 2, *LIPS, 200, 152]
 JAW = [127, 234, 93, 132, 58, 172, 136, 149, 176]
 POINTS = np.array([*BROW, *EYE, *IRIS, *MIDLINE, 61, 98, 129, 50, 205, *JAW])
-ROOT, CHIN = (int(np.flatnonzero(number == POINTS)[0]) for number in (168, 152))  # rows of POINTS
+ROOT, CHIN = (int(np.flatnonzero(number == POINTS)[0]) for number in (geometry.NOSE_ROOT, geometry.CHIN))  # its rows
 
 SIDE, STRIDE = 112, 4  # pixels: of what the network sees, and per cell of its maps
 AROUND = 1.6  # side of its square over the larger side of the points' box: what it was trained with
 APPROACHES = 2  # looks that bring it nearer, from the mesh that was found to the points that it sees
-LOST = 0.011  # spread above which it looks again, from a square so much wider
+LOST = 0.011  # spread from which its points are not to be believed: it looks again, from a square so much wider
 WIDER = 1.6
 SIZES = (0.9, 1.0, 1.12, 1.25)  # of the usual square: the points are the mean of these looks
 
@@ -44,12 +45,19 @@ class Profile:
 
     points: Array  # (39, 2) pixels of the photo: POINTS, mirrored where the subject's left half is seen
     near: float  # +1 where the subject's left half is nearer to the camera, else -1
-    spread: float  # how far looks from several squares disagree, as a share of the square; above 0.014 it is lost
+    spread: (
+        float  # how far looks from several squares disagree, as a share of the square; from LOST on, not to be believed
+    )
 
     @property
     def numbers(self) -> NDArray[np.intp]:
         """(39,) which points of the mesh these are."""
-        return MIRROR[POINTS] if self.near > 0 else POINTS
+        return numbers_seen(self.near)
+
+
+def numbers_seen(near: float) -> NDArray[np.intp]:
+    """(39,) which points of the mesh are seen where the left (+1) or the right half (-1) is nearer."""
+    return MIRROR[POINTS] if near > 0 else POINTS
 
 
 class ProfilePoints:
@@ -84,8 +92,7 @@ class ProfilePoints:
     def _look(self, photo: Photo, region: Region, mirrored: bool) -> tuple[Array, float]:
         """The points in pixels of the photo, and the belief (a logit) that this is the side it knows."""
         matrix = _matrix(region, mirrored)
-        crop = cut(photo, matrix, SIDE).astype(np.float32)
-        self._net.setInput(np.ascontiguousarray(((crop - 127.5) / 128).transpose(2, 0, 1)[None]))
+        self._net.setInput(cv2.dnn.blobFromImage(cut(photo, matrix, SIDE), 1 / 128, mean=(127.5, 127.5, 127.5)))
         maps, right = self._net.forward(["maps", "right"])
         back = invert(matrix)
         return _places(maps[0]) @ back[:, :2].T + back[:, 2], float(right[0, 0])

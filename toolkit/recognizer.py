@@ -77,8 +77,8 @@ class Recognizer:
 
     def _run(self, crop: NDArray[np.uint8]) -> NDArray[np.float32]:
         aside = (SIDE - self._cut) // 2
-        numbers = (crop[:, aside : aside + self._cut].astype(np.float32) - 127.5) / 128
-        self._net.setInput(np.ascontiguousarray(numbers.transpose(2, 0, 1)[None]))
+        seen = crop[:, aside : aside + self._cut]
+        self._net.setInput(cv2.dnn.blobFromImage(seen, 1 / 128, mean=(127.5, 127.5, 127.5)))
         return np.array(self._net.forward(), np.float32).reshape(-1)
 
     def _takes(self, width: int) -> bool:

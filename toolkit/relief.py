@@ -7,13 +7,13 @@ real profiles that network's noses and jaws are wrong. Heads of other depths put
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.geometry import CHIN
+from toolkit.geometry import CHIN, NOSE_ROOT
 from toolkit.shape import DEPTH, known_shapes
 
 Depths = NDArray[np.float64]
 
 STRETCH = 0.12  # standard deviation of the whole face's depth, relative
-PARTS = ((4, 0.07, 0.2), (168, 0.03, 0.15), (0, 0.03, 0.2), (CHIN, 0.06, 0.25))
+PARTS = ((4, 0.07, 0.2), (NOSE_ROOT, 0.03, 0.15), (0, 0.03, 0.2), (CHIN, 0.06, 0.25))
 """Of the nose's tip, its root, the upper lip and the chin: landmark, standard deviation, reach; head coordinates."""
 
 

@@ -16,6 +16,7 @@ from toolkit.geometry import (
     CHIN,
     LEFT_EYE_INNER,
     LEFT_EYE_OUTER,
+    NOSE_ROOT,
     RIGHT_EYE_INNER,
     RIGHT_EYE_OUTER,
     anchors,
@@ -31,7 +32,6 @@ DEPTH = 0.9  # true depth of a face over the mesh network's on frontal photos, w
 STIFFNESS = 3e-5  # how much a standard deviation of shape costs, against squared distances in head coordinates
 STEPS = 4
 SIDEWAYS, STEPS_SIDEWAYS = 60.0, 8  # degrees of yaw that a profile's fit begins with, and how long it takes from there
-NOSE_ROOT = 168
 CLOSENESS, CLOSENESS_VARIES = 0.04, 0.12  # one over the camera's distance: 2.7 m; 0.2 at arm's length
 ONE_SIDED = 0.7  # sine of the yaw from which the far half's own shape counts for nothing
 FAR = 0.1  # weight of the hidden half against the near half

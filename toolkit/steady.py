@@ -3,7 +3,7 @@
 One mesh of a turned head is off by some percent of the face at random; the mean of eight puts the
 chin of true profiles a sixth nearer to where people mark it, and what is drawn from it keeps more
 of the person. A network that knows profiles alone has its say, too. It costs eight runs of the one
-network and eight of the other, so it is for turned faces.
+network and seven of the other, so it is for turned faces.
 """
 
 from dataclasses import replace
@@ -12,12 +12,11 @@ import numpy as np
 
 from toolkit.agreement import agreed
 from toolkit.geometry import head_pose
-from toolkit.landmarks import Face
+from toolkit.landmarks import Face, mirrored
 from toolkit.layers import Photo
 from toolkit.mediapipe_graphs import Frame, MeshModel
 from toolkit.profile_points import ProfilePoints
 from toolkit.regions import region_of_mesh
-from toolkit.topology import MIRROR
 
 SIZES = (0.9, 1.0, 1.1, 1.25)  # of the usual square
 TURNED = 20.0  # degrees of yaw: below, one look is as good
@@ -45,14 +44,14 @@ class SteadyMesh:
         """
         if abs(head_pose(face.landmarks).yaw) < TURNED:
             return face
-        usual, across = region_of_mesh(face.landmarks), photo.shape[1] - 1
+        usual = region_of_mesh(face.landmarks)
         straight, flipped = Frame(photo), Frame(np.ascontiguousarray(photo[:, ::-1]))
         meshes = []
         for size in SIZES:
             region = replace(usual, side=usual.side * size)
             meshes.append(self._mesh.fit(straight, region)[0])
-            mirrored, _ = self._mesh.fit(flipped, replace(region, x=across - region.x, angle=-region.angle))
-            meshes.append(mirrored[MIRROR] * [-1, 1, 1] + [across, 0, 0])
+            back, _ = self._mesh.fit(flipped, replace(region, x=straight.width - 1 - region.x, angle=-region.angle))
+            meshes.append(mirrored(back, straight.width))
         calm = np.asarray(np.mean(meshes, axis=0))
         if self._points is not None:
             calm = agreed(calm, self._points(photo, region_of_mesh(calm)), head_pose(calm).yaw)
