@@ -39,7 +39,7 @@ from toolkit.views import frontal_view
 
 ResultT = TypeVar("ResultT")
 PartT = TypeVar("PartT")
-VIEW_VERSION = 5  # raised when the same photo would give another frontal view: finished ones are then done again
+VIEW_VERSION = 6  # raised when the same photo would give another frontal view: finished ones are then done again
 PER_BLOCK = 8  # photos that travel together on Ray
 WORKERS = "workers"  # the place where photos are cut
 BORDER = 0.3  # of the side: see with_border

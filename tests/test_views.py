@@ -17,6 +17,7 @@ from toolkit.layers import fill, person_likelihood, person_mask, person_only
 from toolkit.mesh import build_head, head_mirror, head_triangles, normals, oval
 from toolkit.photos import read_photo
 from toolkit.relief import draw_depths
+from toolkit.rim import without_rim
 from toolkit.shape import fit_shape, head_coordinates, known_shapes
 from toolkit.silhouette import _tidied, outlined
 from toolkit.steady import SteadyMesh
@@ -249,6 +250,27 @@ def test_a_profile_that_the_photo_cuts_off_is_outlined_by_the_network(head: Phot
     y, x = int(mesh[164, 1]), edge - 2  # beyond the lip
     assert likely[y, x] < 0.05
     assert mask[y, x] < 0.3
+
+
+def test_light_from_behind_is_taken_from_the_chin_and_left_on_nose_and_lips(
+    head: Photo, face: Face, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    view, wall = rotate_view(head, face, 70), 0
+    mesh, fit = view.landmarks[:SKIN], fit_shape(view.landmarks)
+    inside = view.head > 0.8
+    dim = np.where(inside[..., None], np.maximum(view.image * 0.6, wall + 1), wall).astype(np.uint8)
+    rim = inside & ~np.roll(inside, -round(0.04 * fit.scale), axis=1)  # it looks to the right
+    lit = np.where(rim[..., None], 235, dim).astype(np.uint8)
+    mask = inside.astype(np.float32)
+    kept = without_rim(lit, mask, mesh, fit)
+    lower, chin, nose, root = (int(mesh[point, 1]) for point in (17, 152, 2, 168))
+    below, above = slice(lower + 2, chin), slice(root, nose - 2)
+    assert (kept[below][rim[below]] == 0).mean() > 0.9
+    assert np.array_equal(kept[above], mask[above])
+    assert np.array_equal(without_rim(dim, mask, mesh, fit), mask)
+    monkeypatch.setattr("toolkit.frontal._person", lambda photo, *_: (photo > wall).all(axis=2).astype(np.float32))
+    views = [frontal_view(photo, Face(view.landmarks, None), 128)[0].astype(float) for photo in (dim, lit)]
+    assert np.abs(views[0] - views[1])[112:126, 60:68].mean() < 15  # the chin; 106 with the rim
 
 
 def test_depths_change_profiles_alone(head: Photo, face: Face) -> None:

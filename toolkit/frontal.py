@@ -17,6 +17,7 @@ from toolkit.landmarks import Face, resized
 from toolkit.layers import MAYBE, fill, head_part, person_likelihood, person_only, shows_face
 from toolkit.mesh import build_head, head_mirror, head_triangles, normals, oval
 from toolkit.raster import look_up, rasterize
+from toolkit.rim import without_rim
 from toolkit.shape import HEAD_HALF, PIVOT, Fit, fit_shape
 from toolkit.silhouette import behind_profile, outlined
 from toolkit.topology import SKIN
@@ -57,7 +58,7 @@ def lay_out(photo: Photo, face: Face, size: int, template: Template, border: int
     mesh = face.landmarks[:SKIN, :2]
     target = np.column_stack([head[:, :2] @ matrix[:, :2].T + matrix[:, 2], head[:, 2] * magnification(matrix)])
     return Layout(
-        skin=person_only(photo, mask, (INSET_TURNED if is_turned(fit) else INSET) * fit.scale),
+        skin=_colours(photo, mask, mesh, fit),
         places=places_of(mesh if mask is None else within_contour(mesh, fit, mask), fit, head).astype(np.float32),
         target=target.astype(np.float32),
         facing=_visibility(fit, head).astype(np.float32),
@@ -72,6 +73,12 @@ def _person(photo: Photo, mesh: Points, fit: Fit) -> Map | None:
     if shows_face(likely, mesh):
         return likely
     return behind_profile(mesh[:, :2], fit, photo.shape[:2]) if is_turned(fit) else None
+
+
+def _colours(photo: Photo, mask: Map | None, mesh: Points, fit: Fit) -> Photo:
+    if mask is None or not is_turned(fit):
+        return person_only(photo, mask, INSET * fit.scale)
+    return person_only(photo, without_rim(photo, mask, mesh, fit), INSET_TURNED * fit.scale)
 
 
 def draw(layout: Layout, size: int) -> tuple[Photo, Map]:
