@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pipelines.crops import as_mask
 from pipelines.generator import Generator, weights_path
 from toolkit.align import align_photo, cut
-from toolkit.cascade import open_landmarker
+from toolkit.cascade import FindConfig, open_landmarker
 from toolkit.geometry import crop_matrix
 from toolkit.images import encode_image, write_whole
 from toolkit.landmarks import Landmarker
@@ -46,7 +46,7 @@ def rows(photo: NDArray[np.uint8], landmarker: Landmarker, steady: SteadyMesh, r
 
 def main(picture: Path, photos: list[Path]) -> None:
     """Draw and write."""
-    landmarker, steady = open_landmarker(), SteadyMesh()
+    landmarker, steady = open_landmarker(FindConfig(steady=False)), SteadyMesh()
     refiner = Generator(weights_path("refiner"), 1, torch.device("cpu"))
     sheet = np.vstack([rows(read_photo(photo), landmarker, steady, refiner) for photo in photos])
     write_whole(picture, encode_image(sheet, picture.suffix, 90))

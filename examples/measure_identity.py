@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from pipelines.crops import as_mask
 from pipelines.generator import Generator, weights_path
 from toolkit.align import cut
-from toolkit.cascade import open_landmarker
+from toolkit.cascade import FindConfig, open_landmarker
 from toolkit.errors import PhotoRejected
 from toolkit.geometry import crop_matrix, head_pose
 from toolkit.landmarks import Face
@@ -79,7 +79,7 @@ def draw_pairs(people: list[dict[str, list[Path]]]) -> list[tuple[Path, Path, in
 def main(profiles: Path, model: Path, weights: str | None) -> None:
     """Find, embed, compare, tell."""
     refiner = Generator(weights_path(weights), 1, torch.device("cpu")) if weights else None
-    recognizer, landmarker, steady = Recognizer(model), open_landmarker(), SteadyMesh()
+    recognizer, landmarker, steady = Recognizer(model), open_landmarker(FindConfig(steady=False)), SteadyMesh()
     people = [
         {kind: sorted((folder / kind).glob("*.jpg")) for kind in ("frontal", "profile")}
         for folder in sorted(profiles.iterdir())

@@ -149,6 +149,11 @@ def open_quiet_landmarker(find: FindConfig) -> Landmarker:
     return landmarker
 
 
+def open_view_landmarker() -> tuple[Landmarker, SteadyMesh]:
+    """What finds the face for a frontal view, and what steadies its mesh, once, in the view's own resolution."""
+    return open_quiet_landmarker(FindConfig(steady=False)), SteadyMesh()
+
+
 def _skip_matplotlib() -> None:
     """MediaPipe loads matplotlib for drawings that no worker makes: half of a worker's start, and 60 MB."""
     if "mediapipe" not in sys.modules and "matplotlib" not in sys.modules:
@@ -174,7 +179,7 @@ def open_view_cutter(size: int, masked: bool = False) -> Cutter:
         size: of the views, pixels.
         masked: each view is followed by how well the photo showed its pixels, (size, size) 0 to 255.
     """
-    config, landmarker, steady = AlignConfig(size=size), open_quiet_landmarker(FindConfig()), SteadyMesh()
+    config, (landmarker, steady) = AlignConfig(size=size), open_view_landmarker()
 
     def cutter(photo: Photo) -> tuple[list[NDArray[np.uint8]], Faces]:
         [crop] = align_photo(photo, landmarker, config)

@@ -12,12 +12,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.crops import CUT_ERRORS, open_quiet_landmarker, turned_to_front, unprocessable
+from pipelines.crops import CUT_ERRORS, open_view_landmarker, turned_to_front, unprocessable
 from toolkit.align import AlignConfig, align_photo
-from toolkit.cascade import FindConfig
 from toolkit.errors import PhotoError, PhotoFailed, PhotoRejected
 from toolkit.photos import Photo, read_bytes
-from toolkit.steady import SteadyMesh
 from toolkit.subjects import Pair
 
 Image = NDArray[np.uint8]
@@ -71,7 +69,7 @@ def open_sight(root: Path, faces: bool, view_size: int | None) -> Callable[[Pair
 def _open_turn(size: int | None) -> Turn:
     """As `batch --model geometric` does it: the same look for the face, the same view."""
     config = AlignConfig() if size is None else AlignConfig(size=size)
-    landmarker, steady = open_quiet_landmarker(FindConfig()), SteadyMesh()
+    landmarker, steady = open_view_landmarker()
 
     def turn(photo: Photo) -> tuple[float, Image | None, Image | None]:
         [crop] = align_photo(photo, landmarker, config)

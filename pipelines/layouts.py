@@ -3,13 +3,11 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from pipelines.crops import CutPhoto, Faces, cut_parts, open_quiet_landmarker, steady_face
+from pipelines.crops import CutPhoto, Faces, cut_parts, open_view_landmarker, steady_face
 from pipelines.plan import Job
 from toolkit.align import AlignConfig, align_photo
-from toolkit.cascade import FindConfig
 from toolkit.frontal import Layout, lay_out
 from toolkit.photos import Photo
-from toolkit.steady import SteadyMesh
 
 
 def open_layout_cut(source: Path, size: int) -> Callable[[Job], CutPhoto]:
@@ -19,7 +17,7 @@ def open_layout_cut(source: Path, size: int) -> Callable[[Job], CutPhoto]:
         source: the folder of the photos.
         size: side of the view, pixels.
     """
-    config, landmarker, steady = AlignConfig(size=size), open_quiet_landmarker(FindConfig()), SteadyMesh()
+    config, (landmarker, steady) = AlignConfig(size=size), open_view_landmarker()
 
     def lay_out_largest(photo: Photo) -> tuple[list[Layout], Faces]:
         [crop] = align_photo(photo, landmarker, config)

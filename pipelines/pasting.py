@@ -8,14 +8,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.crops import CUT_ERRORS, CutPhoto, Cutter, Faces, cut_parts, open_quiet_landmarker, unprocessable
+from pipelines.crops import CUT_ERRORS, CutPhoto, Cutter, Faces, cut_parts, open_view_landmarker, unprocessable
 from pipelines.plan import Job
 from toolkit.align import AlignConfig, align_photo
-from toolkit.cascade import FindConfig
 from toolkit.errors import PhotoFailed, PhotoRejected
 from toolkit.paste import Patch, cut_patch, paste
 from toolkit.photos import Photo, read_bytes
-from toolkit.steady import SteadyMesh
 
 Image = NDArray[np.uint8]
 
@@ -33,7 +31,7 @@ class PatchCutter:
 
     def __init__(self, size: int, max_turn: float) -> None:
         self._config, self._max_turn = AlignConfig(size=size, faces="all"), max_turn
-        self._landmarker, self._steady = open_quiet_landmarker(FindConfig()), SteadyMesh()
+        self._landmarker, self._steady = open_view_landmarker()
 
     def __call__(self, photo: Photo) -> tuple[list[Patch], Faces]:
         """The patches, and a row for every face, with ``turn`` in degrees and whether it is ``pasted``.

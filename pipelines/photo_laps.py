@@ -9,15 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipelines.configs import AlignPhotosConfig
-from pipelines.crops import open_quiet_landmarker
+from pipelines.crops import open_view_landmarker
 from pipelines.laps import Laps, TimedPhoto, lap, timed
 from toolkit.align import AlignConfig, align_photo, magnification
-from toolkit.cascade import FindConfig
 from toolkit.errors import PhotoError
 from toolkit.images import encode_image, write_whole
 from toolkit.landmarks import resized
 from toolkit.photos import read_bytes
-from toolkit.steady import SteadyMesh
 from toolkit.views import frontal_view
 
 SEARCHING = ("decode", "landmarks")  # what a photo without a face costs
@@ -51,7 +49,7 @@ class PhotoLaps:
 
 def open_photo_laps(scratch: Path) -> Callable[[LapJob], PhotoLaps]:
     """For :func:`pipelines.workers.run_in_workers`; views are written into ``scratch``."""
-    landmarker, steady = open_quiet_landmarker(FindConfig()), SteadyMesh()
+    landmarker, steady = open_view_landmarker()
 
     def work(job: LapJob) -> PhotoLaps:
         laps: Laps = {}

@@ -147,10 +147,9 @@ def test_true_profiles_are_found(shared: Path, landmarker: Landmarker) -> None:
         side = np.hypot(*(points[8] - theirs[1])) / 0.8
         distances.append(np.hypot(*(ours - theirs).T) / side)
     assert found >= 0.97 * total
-    nose, eye, chin = np.median(distances, axis=0)
-    assert nose < 0.05
-    assert eye < 0.025
-    assert chin < 0.07
+    # Measured .038, .018, .044 and .079, .050, .123; with one look .046, .020, .061 and .108, .078, .202.
+    assert (np.median(distances, axis=0) < [0.041, 0.02, 0.048]).all()
+    assert (np.percentile(distances, 95, axis=0) < [0.09, 0.06, 0.14]).all()
 
 
 def test_yunet_finds_profiles_and_places_its_points(shared: Path) -> None:

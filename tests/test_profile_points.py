@@ -9,6 +9,8 @@ import pytest
 from numpy.typing import NDArray
 
 from toolkit.agreement import APART, SHARE, SPREAD, TURNED, agreed, apart, rebuilt
+from toolkit.cascade import FindConfig, open_landmarker
+from toolkit.errors import PhotoRejected
 from toolkit.landmarks import Face, Landmarker
 from toolkit.photos import read_photo
 from toolkit.profile_points import POINTS, Profile, ProfilePoints
@@ -126,8 +128,9 @@ def test_a_shape_is_found_from_few_points() -> None:
         assert np.abs(fit.shape - shape)[which].mean() < 0.04
 
 
-def test_real_profiles_are_found_where_people_mark_them(shared: Path, landmarker: Landmarker) -> None:
+def test_real_profiles_are_found_where_people_mark_them(shared: Path) -> None:
     """Eye corners, nose root and tip, lip, mouth corner and chin, in distances from eyes to chin."""
+    landmarker = open_landmarker(FindConfig(steady=False))
     marked = {33: 12, 133: 15, 168: 18, 4: 21, 61: 25, 0: 26, 152: 8}
     errors: dict[bool, list[float]] = {False: [], True: []}
     steady = {asked: SteadyMesh(profiles=asked) for asked in errors}
@@ -147,6 +150,23 @@ def test_real_profiles_are_found_where_people_mark_them(shared: Path, landmarker
     assert np.mean(errors[True]) < 0.06
     assert np.mean(errors[True]) < 0.9 * np.mean(errors[False])
     assert np.mean(np.array(errors[True]) > 0.12) < 0.08
+
+
+def test_the_landmarker_steadies_profiles_alone_and_never_fails_for_it(
+    turnable: TurnableHead, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steady, once = open_landmarker(), open_landmarker(FindConfig(steady=False))
+    for yaw, same in ((0, True), (25, True), (65, False)):
+        photo = turnable.view(yaw).image
+        [calm], [single] = steady.find(photo), once.find(photo)
+        assert np.array_equal(calm.landmarks, single.landmarks) is same
+
+    def lost(*_: object) -> Face:
+        raise PhotoRejected("bad-mesh", "no frame")
+
+    monkeypatch.setattr(SteadyMesh, "__call__", lost)
+    [kept] = steady.find(photo)
+    assert np.array_equal(kept.landmarks, single.landmarks)
 
 
 def test_the_face_that_comes_back_keeps_what_else_is_known_of_it(turnable: TurnableHead) -> None:

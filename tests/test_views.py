@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from skimage.metrics import structural_similarity
 
 from toolkit.align import AlignConfig, align_photo
+from toolkit.cascade import FindConfig, open_landmarker
 from toolkit.contour import within_contour
 from toolkit.frontal import _person
 from toolkit.geometry import head_pose
@@ -131,9 +132,9 @@ def test_the_near_half_is_seen_and_the_far_one_mirrored(head: Photo, face: Face)
     assert np.abs(seen - seen[:, ::-1]).mean() < 12
 
 
-def test_there_and_back_on_london_faces(shared: Path, landmarker: Landmarker) -> None:
+def test_there_and_back_on_london_faces(shared: Path) -> None:
     """SSIM of the visible part against the aligned crop, and how often the turned face is found at all."""
-    steady = SteadyMesh()
+    landmarker, steady = open_landmarker(FindConfig(steady=False)), SteadyMesh()
     similar: dict[int, list[float]] = {30: [], 45: [], 60: []}
     found = []
     for number, path in enumerate(sorted((shared / "london").glob("*_neutral.jpg"))[3::10]):

@@ -3,6 +3,7 @@
 A look is a picture made from the photo and the matrix that carries its points back.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -11,6 +12,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from toolkit.landmarks import Face
+from toolkit.topology import MIRROR
 
 LEAST_TILE = 200  # pixels: parts smaller than that hold no face worth a crop
 
@@ -30,6 +34,19 @@ _AS_IT_IS = np.eye(2, 3)
 def plain(photo: NDArray[np.uint8]) -> Look:
     """The photo as it is."""
     return Look("plain", photo, _AS_IT_IS)
+
+
+def carried(face: Face, look: Look) -> Face:
+    """A face found in a look, in pixels of the photo; by the look's name and that of the pass in it."""
+    (a, b, right), (c, d, low) = look.to_photo.tolist()
+    determinant = a * d - b * c
+    points = face.landmarks if determinant > 0 else face.landmarks[MIRROR]
+    landmarks = np.empty_like(points)
+    landmarks[:, 0] = a * points[:, 0] + b * points[:, 1] + right
+    landmarks[:, 1] = c * points[:, 0] + d * points[:, 1] + low
+    landmarks[:, 2] = math.sqrt(abs(determinant)) * points[:, 2]
+    names = [name for name in (look.name, face.found_by) if name != "plain"]
+    return Face(landmarks, face.score, face.presence, "+".join(dict.fromkeys(names)) or "plain")
 
 
 def handed(look: Look) -> Look:
