@@ -39,6 +39,7 @@ from toolkit.views import frontal_view
 
 ResultT = TypeVar("ResultT")
 PartT = TypeVar("PartT")
+CROP_VERSION = 2  # raised when the same photo would give another crop: what was made of it is then made again
 VIEW_VERSION = 6  # raised when the same photo would give another frontal view: finished ones are then done again
 PER_BLOCK = 8  # photos that travel together on Ray
 WORKERS = "workers"  # the place where photos are cut

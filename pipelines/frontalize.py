@@ -16,6 +16,7 @@ from pipelines import pasting
 from pipelines.bulk import Work, digest, run_bulk
 from pipelines.configs import BulkConfig, FrontalizeConfig
 from pipelines.crops import (
+    CROP_VERSION,
     VIEW_VERSION,
     CutPhoto,
     crash_outcome,
@@ -70,8 +71,7 @@ class Frontalizer:
         shaping: tuple[object, ...] = (config.size, config.aligned, config.format, config.quality)
         if config.paste_back:
             shaping += ("pasted", pasting.VERSION, config.max_turn)
-        if self._model.refines:
-            shaping += ("views", VIEW_VERSION)
+        shaping += ("views", VIEW_VERSION) if self._model.refines else ("crops", CROP_VERSION)
         self._settings = digest(self.card, _weights_digest(path), *shaping)
 
     def run(self, plan: Plan, bulk: BulkConfig, stop: Stop) -> Iterator[Outcome]:

@@ -27,7 +27,7 @@ from toolkit.ledger import Outcome
 from toolkit.photos import BAD_FILE_ERRORS, Photo, read_bytes
 from toolkit.quality import sharpness
 
-VERSION = 1  # raised when the same photo would give another crop: finished ones are then done again
+VERSION = 2  # raised when the same photo would give another crop: finished ones are then done again
 Pixels = NDArray[np.uint8]
 Row = dict[str, Any]
 _SUFFIXES = {"JPEG": ".jpg", "PNG": ".png", "WEBP": ".webp"}  # what a set may hold
