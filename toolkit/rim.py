@@ -18,7 +18,7 @@ Map = NDArray[np.float32]
 
 RIM, WITHIN = 0.06, 0.12  # head coordinates: how wide such a line is, and how far behind it skin is as the light has it
 SOFT = 0.03  # head coordinates, deviation of the blur over that skin: one pore does not tell
-BRIGHTER = 30.0  # levels of 255
+BRIGHTER = 45.0  # levels of 255
 NOSE_BASE, UPPER_LIP, LOWER_LIP = 2, 0, 17  # of the mesh; lips between the two are left alone: teeth shine, too
 
 
