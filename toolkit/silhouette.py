@@ -16,7 +16,9 @@ RESOLUTION = 33.0  # pixels per unit of head coordinates: the nose's tip is thre
 ROUNDS = 2  # of GrabCut
 HEAD = (cv2.GC_FGD, cv2.GC_PR_FGD)  # its flags: surely, probably
 CHEEK = 0.12  # head coordinates: from here on outward the mesh lies on the face, whatever it makes of the nose
-AIR, HAIR = 0.14, -0.35  # head coordinates ahead of the mesh's profile: surely wall from there; no contour before there
+SIDEWAYS = (0.57, 0.7)  # sines of the yaw: to 35 degrees the far cheek may lie ahead of the profile, from 45 on not
+AIR = (0.25, 0.14)  # head coordinates ahead of the mesh's profile, at these two: all is wall from there
+HAIR = -0.35  # likewise: the contour lies nowhere before that
 NOTCH = 0.05  # head coordinates: narrower gaps in the outline are lips in shadow, not wall
 LIKELY = 0.6  # of what the network says of the cheek: so much is a person
 UNLIKELY = 0.05  # so little is none, whatever it says of the cheek
@@ -49,11 +51,12 @@ def outlined(photo: Photo, mesh: Points, fit: Fit, likely: Mask) -> Mask | None:
     if not cheek.any():
         return None
     ahead = _ahead_of_profile(points, fit, vague.shape) / unit
+    air = float(np.interp(abs(fit.rotation[2, 0]), SIDEWAYS, AIR))
     sure = float(np.median(vague[cheek]))
     person = vague > max(LIKELY * sure, UNLIKELY)
     flags = np.where(person, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
-    flags[ahead > AIR] = cv2.GC_BGD
-    if sure > SEES and _framed(points, fit, vague.shape, AIR * unit) < FRAMED:
+    flags[ahead > air] = cv2.GC_BGD
+    if sure > SEES and _framed(points, fit, vague.shape, air * unit) < FRAMED:
         flags[vague < UNLIKELY] = cv2.GC_BGD
     flags[cheek] = cv2.GC_FGD
     if np.isin(flags, HEAD).all():
