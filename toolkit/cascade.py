@@ -30,7 +30,7 @@ CLOSE = 0.06  # of the face's size: how well meshes from different squares must 
 FIRM = 0.7  # a detection with this score needs a mesh that is believed in, no more
 # What two detections in one place must score, and their meshes agree, to outweigh a mesh network that doubts.
 VOUCHED, VOUCHED_CLOSE = 1.25, 0.09
-PROFILE = 40.0  # degrees of yaw: below, many looks place a crop hardly better, and cost four times the one
+PROFILE = 40.0  # degrees of yaw: below lie ordinary portraits, and many looks cost four times the one
 _PLACED = [1, 10, 133, 152, 234, 362, 454]  # points that say where a mesh lies: nose, forehead, eyes, chin, cheeks
 
 

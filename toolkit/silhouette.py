@@ -16,8 +16,9 @@ RESOLUTION = 33.0  # pixels per unit of head coordinates: the nose's tip is thre
 ROUNDS = 2  # of GrabCut
 HEAD = (cv2.GC_FGD, cv2.GC_PR_FGD)  # its flags: surely, probably
 CHEEK = 0.12  # head coordinates: from here on outward the mesh lies on the face, whatever it makes of the nose
-SIDEWAYS = (0.57, 0.7)  # sines of the yaw: to 35 degrees the far cheek may lie ahead of the profile, from 45 on not
-AIR = (0.25, 0.12)  # head coordinates ahead of the mesh's profile, at these two: all is wall from there
+# Sines of the yaw, and how far ahead of the mesh's profile all is wall there, in head coordinates. To 35 degrees the
+# far cheek may lie there, from 45 on it cannot; from 60 on the mesh's profile is nearly the contour.
+SIDEWAYS, AIR = (0.57, 0.7, 0.83, 0.87), (0.25, 0.12, 0.12, 0.06)
 HAIR = -0.35  # likewise: the contour lies nowhere before that
 NOTCH = 0.05  # head coordinates: narrower gaps in the outline are lips in shadow, not wall
 LIKELY = 0.6  # of what the network says of the cheek: so much is a person
