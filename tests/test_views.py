@@ -203,7 +203,7 @@ def test_a_profile_is_outlined_by_its_colours_where_the_network_sees_nothing(hea
     assert mask is not None
     assert np.array_equal(mask, outlined(view.image, mesh, fit, vague))
     drawn = within_contour(mesh, fit, mask)
-    assert (np.abs(drawn - view.landmarks[:SKIN, :2])[nose, 0] < 0.6 * off).all()
+    assert (np.abs(drawn - view.landmarks[:SKIN, :2])[nose, 0] < 0.65 * off).all()
     faceless = view.image.copy()
     eye = int(view.landmarks[263, 0])  # the near one's outer corner
     faceless[:, eye:] = view.image[:, -1:]  # the wall from there on: no mesh can be so far off
