@@ -71,7 +71,10 @@ class Frontalizer:
         shaping: tuple[object, ...] = (config.size, config.aligned, config.format, config.quality)
         if config.paste_back:
             shaping += ("pasted", pasting.VERSION, config.max_turn)
-        shaping += ("views", VIEW_VERSION) if self._model.refines else ("crops", CROP_VERSION)
+        if self._model.refines:
+            shaping += ("views", VIEW_VERSION)
+        elif not config.aligned:
+            shaping += ("crops", CROP_VERSION)
         self._settings = digest(self.card, _weights_digest(path), *shaping)
 
     def run(self, plan: Plan, bulk: BulkConfig, stop: Stop) -> Iterator[Outcome]:

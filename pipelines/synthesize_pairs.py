@@ -64,11 +64,8 @@ def as_subjects(plan: Plan) -> Plan:
 
 def _open_work(source: Path, out: Path, config: SynthConfig, settings: str) -> Callable[[Job], Outcome]:
     landmarker = open_quiet_landmarker(FindConfig())
-    back = (
-        ReturnTrip(open_quiet_landmarker(FindConfig(retries=False, steady=False)), config.wear)
-        if config.frontalized
-        else None
-    )
+    once = FindConfig(retries=False, steady=False)  # ReturnTrip steadies meshes itself
+    back = ReturnTrip(open_quiet_landmarker(once), config.wear) if config.frontalized else None
     person_of = subject_rule(config.subjects) if config.subjects else None
 
     def work(job: Job) -> Outcome:

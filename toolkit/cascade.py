@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from toolkit import looks
 from toolkit.errors import ConfigError, PhotoRejected
 from toolkit.geometry import head_pose
-from toolkit.landmarks import Face, Landmarker, mirrored, overlap
+from toolkit.landmarks import Face, Landmarker, overlap
 from toolkit.looks import Look
 from toolkit.mediapipe_graphs import FaceDetector, Frame, MeshModel
 from toolkit.regions import MESH_MARGIN, Detection, Region, region_of_detection, region_of_mesh
@@ -99,7 +99,7 @@ class Cascade:
 
     @cached_property
     def _steady(self) -> SteadyMesh:
-        return SteadyMesh()
+        return SteadyMesh(mesh=self._mesh)
 
     @cached_property
     def _full_range(self) -> FaceDetector:
@@ -216,8 +216,7 @@ class Cascade:
         second, presence_again = self._mesh.fit(frame, region)
         wider, _ = self._mesh.fit(frame, replace(region, side=region.side * 1.15))
         mirror = Frame(np.asarray(cv2.flip(frame.photo, 1), np.uint8))
-        back, _ = self._mesh.fit(mirror, replace(region, x=frame.width - 1 - region.x, angle=-region.angle))
-        flipped = mirrored(back, frame.width)
+        flipped = self._mesh.fit_mirrored(mirror, region)
         apart = max(
             float(np.hypot(*(second[_PLACED, :2] - other[_PLACED, :2]).T).mean()) for other in (first, wider, flipped)
         )

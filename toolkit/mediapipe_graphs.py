@@ -11,12 +11,14 @@ import math
 import os
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from toolkit.landmarks import mirrored
 from toolkit.regions import Detection, Region
 
 Range = Literal["Short", "Full"]
@@ -124,6 +126,20 @@ class MeshModel:
         landmarks[:, 1] = points["y"] * float(frame.height) - back * math.sin(region.angle)
         landmarks[:, 2] = points["z"] * float(frame.width)
         return landmarks, self._graph.unpack_float(packets[_PRESENCE])
+
+    def fit_mirrored(self, flipped: Frame, region: Region) -> NDArray[np.float64]:
+        """Fit the mesh to a photo's mirror image.
+
+        Args:
+            flipped: the mirror image.
+            region: of the photo itself.
+
+        Returns:
+            (478, 3) landmarks of the photo itself, as :meth:`fit` has them.
+        """
+        across = flipped.width - 1
+        landmarks, _ = self.fit(flipped, replace(region, x=across - region.x, angle=-region.angle))
+        return mirrored(landmarks, flipped.width)
 
 
 class PersonModel:

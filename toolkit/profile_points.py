@@ -45,9 +45,7 @@ class Profile:
 
     points: Array  # (39, 2) pixels of the photo: POINTS, mirrored where the subject's left half is seen
     near: float  # +1 where the subject's left half is nearer to the camera, else -1
-    spread: (
-        float  # how far looks from several squares disagree, as a share of the square; from LOST on, not to be believed
-    )
+    spread: float  # how far looks from several squares disagree, as a share of the square; see LOST
 
     @property
     def numbers(self) -> NDArray[np.intp]:

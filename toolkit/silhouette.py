@@ -18,7 +18,7 @@ HEAD = (cv2.GC_FGD, cv2.GC_PR_FGD)  # its flags: surely, probably
 CHEEK = 0.12  # head coordinates: from here on outward the mesh lies on the face, whatever it makes of the nose
 # Sines of the yaw, and how far ahead of the mesh's profile all is wall there, in head coordinates. To 35 degrees the
 # far cheek may lie there, from 45 on it cannot; from 60 on the mesh's profile is nearly the contour.
-SIDEWAYS, AIR = (0.57, 0.7, 0.83, 0.87), (0.25, 0.12, 0.12, 0.06)
+SINES, AIR = (0.57, 0.7, 0.83, 0.87), (0.25, 0.12, 0.12, 0.06)
 HAIR = -0.35  # likewise: the contour lies nowhere before that
 NOTCH = 0.05  # head coordinates: narrower gaps in the outline are lips in shadow, not wall
 LIKELY = 0.6  # of what the network says of the cheek: so much is a person
@@ -52,7 +52,7 @@ def outlined(photo: Photo, mesh: Points, fit: Fit, likely: Mask) -> Mask | None:
     if not cheek.any():
         return None
     ahead = _ahead_of_profile(points, fit, vague.shape) / unit
-    air = float(np.interp(abs(fit.rotation[2, 0]), SIDEWAYS, AIR))
+    air = float(np.interp(abs(fit.rotation[2, 0]), SINES, AIR))
     sure = float(np.median(vague[cheek]))
     person = vague > max(LIKELY * sure, UNLIKELY)
     flags = np.where(person, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)

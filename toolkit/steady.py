@@ -12,7 +12,7 @@ import numpy as np
 
 from toolkit.agreement import agreed
 from toolkit.geometry import head_pose
-from toolkit.landmarks import Face, mirrored
+from toolkit.landmarks import Face
 from toolkit.layers import Photo
 from toolkit.mediapipe_graphs import Frame, MeshModel
 from toolkit.profile_points import ProfilePoints
@@ -27,10 +27,11 @@ class SteadyMesh:
 
     Args:
         profiles: ask it. On heads that `TurnableHead` turned it is far better than on photos, having learned there.
+        mesh: the mesh network, where it is loaded already.
     """
 
-    def __init__(self, profiles: bool = True) -> None:
-        self._mesh, self._points = MeshModel(), ProfilePoints() if profiles else None
+    def __init__(self, profiles: bool = True, mesh: MeshModel | None = None) -> None:
+        self._mesh, self._points = mesh or MeshModel(), ProfilePoints() if profiles else None
 
     def __call__(self, photo: Photo, face: Face) -> Face:
         """The face with the mean mesh, moved to where the profile network sees it; as it is if it is hardly turned.
@@ -50,8 +51,7 @@ class SteadyMesh:
         for size in SIZES:
             region = replace(usual, side=usual.side * size)
             meshes.append(self._mesh.fit(straight, region)[0])
-            back, _ = self._mesh.fit(flipped, replace(region, x=straight.width - 1 - region.x, angle=-region.angle))
-            meshes.append(mirrored(back, straight.width))
+            meshes.append(self._mesh.fit_mirrored(flipped, region))
         calm = np.asarray(np.mean(meshes, axis=0))
         if self._points is not None:
             calm = agreed(calm, self._points(photo, region_of_mesh(calm)), head_pose(calm).yaw)
