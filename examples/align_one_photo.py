@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 from skimage import data
 
-from toolkit.align import align_photo
-from toolkit.cascade import open_landmarker
-from toolkit.images import encode_image, write_whole
-from toolkit.photos import read_photo
+from toolkit.crops.align import align_photo
+from toolkit.landmarks.finder import open_landmarker
+from toolkit.photos.decode import read_photo
+from toolkit.photos.files import encode_image, write_whole
 
 
 def main(photo_path: Path | None, crop_path: Path) -> None:

@@ -22,10 +22,11 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from pipelines.batches import Feed, Normalization
-from pipelines.batches_dali import DaliLoader
-from pipelines.batches_torch import TorchLoader
-from toolkit.subjects import read_pairs
+from pipelines.train.data.batches import Feed
+from pipelines.train.data.dali_loader import DaliLoader
+from pipelines.train.data.torch_loader import TorchLoader
+from pipelines.weights.normalization import Normalization
+from toolkit.records.subjects import read_pairs
 
 BATCH, SIZE, BATCHES, WARM_UP, WORKERS = 30, 128, 60, 6, 2
 

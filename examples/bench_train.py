@@ -15,14 +15,15 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipelines.batches import Feed, PairBatch
-from pipelines.batches_dali import DaliLoader
-from pipelines.configs import TrainConfig, all_cores
-from pipelines.devices import open_fabric
-from pipelines.recipes.recipe import Clock, TrainingSet, Workshop
-from pipelines.recipes.registry import make_recipe, normalization_of, recipe_settings
-from pipelines.train import Training
-from toolkit.subjects import read_pairs
+from pipelines.runtime.config import all_cores
+from pipelines.runtime.devices import open_fabric
+from pipelines.train.config import TrainConfig
+from pipelines.train.data.batches import Feed, PairBatch
+from pipelines.train.data.dali_loader import DaliLoader
+from pipelines.train.recipes.recipe import Clock, TrainingSet, Workshop
+from pipelines.train.recipes.registry import make_recipe, normalization_of, recipe_settings
+from pipelines.train.trainer import Training
+from toolkit.records.subjects import read_pairs
 
 WARM_UP, STEPS = 3, 15
 

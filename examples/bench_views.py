@@ -19,15 +19,15 @@ import torch
 from numpy.typing import NDArray
 from torch.profiler import ProfilerActivity, profile
 
-from pipelines.device_views import ViewDrawer
-from toolkit import frontal
-from toolkit.align import AlignConfig, align_photo
-from toolkit.cascade import open_landmarker
-from toolkit.images import list_photos
-from toolkit.landmarks import Face, Landmarker
-from toolkit.photos import read_photo
-from toolkit.turnable import TurnableHead
-from toolkit.views import frontal_view, rotate_view
+from pipelines.weights.gpu_views import ViewDrawer
+from toolkit.crops.align import AlignConfig, align_photo
+from toolkit.faces.face import Face, Landmarker
+from toolkit.landmarks.finder import open_landmarker
+from toolkit.photos.decode import read_photo
+from toolkit.photos.files import list_photos
+from toolkit.views import frontal
+from toolkit.views.frontal import frontal_view
+from toolkit.views.rotate import TurnableHead, rotate_view
 
 SIDE, YAW, ROUNDS = 256, 40.0, 3
 Cut = tuple[NDArray[np.uint8], Face]

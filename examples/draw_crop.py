@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage import data
 
-from toolkit.align import AlignConfig, align_photo
-from toolkit.cascade import open_landmarker
-from toolkit.geometry import LEFT_EYE_INNER, RIGHT_EYE_INNER, anchors
-from toolkit.images import encode_image, write_whole
+from toolkit.crops.align import AlignConfig, align_photo
+from toolkit.geometry.crop import anchors
+from toolkit.geometry.mesh_topology import LEFT_EYE_INNER, RIGHT_EYE_INNER
+from toolkit.landmarks.finder import open_landmarker
+from toolkit.photos.files import encode_image, write_whole
 
 SIDE, BORDER, RULE = 384, 64, 150  # px: the crop, the white around it, the room for its measures
 INK, RED, WHITE = (40, 40, 40), (210, 40, 40), (255, 255, 255)

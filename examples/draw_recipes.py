@@ -14,15 +14,16 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from pipelines.checkpoint import GeneratorCard, load_generator
-from pipelines.crops import resize_square
-from pipelines.runs import to_images
-from toolkit.align import align_photo, cut
-from toolkit.cascade import open_landmarker
-from toolkit.geometry import crop_matrix
-from toolkit.images import encode_image, write_whole
-from toolkit.photos import read_photo
-from toolkit.turnable import TurnableHead
+from pipelines.photo_jobs.crops import resize_square
+from pipelines.weights.checkpoint import GeneratorCard, load_generator
+from pipelines.weights.normalization import to_images
+from toolkit.crops.align import align_photo
+from toolkit.geometry.crop import crop_matrix
+from toolkit.landmarks.finder import open_landmarker
+from toolkit.photos.decode import read_photo
+from toolkit.photos.files import encode_image, write_whole
+from toolkit.photos.resample import cut
+from toolkit.views.rotate import TurnableHead
 
 Image = NDArray[np.uint8]
 SIDE = 128  # px, of the crops and the picture's cells

@@ -13,17 +13,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pipelines.crops import as_mask
-from pipelines.generator import Generator, weights_path
-from toolkit.align import align_photo, cut
-from toolkit.cascade import FindConfig, open_landmarker
-from toolkit.geometry import crop_matrix
-from toolkit.images import encode_image, write_whole
-from toolkit.landmarks import Landmarker
-from toolkit.photos import read_photo
-from toolkit.steady import SteadyMesh
-from toolkit.turnable import TurnableHead
-from toolkit.views import frontal_view
+from pipelines.photo_jobs.views import as_mask
+from pipelines.weights.generator import Generator, weights_path
+from toolkit.crops.align import align_photo
+from toolkit.faces.face import Landmarker
+from toolkit.geometry.crop import crop_matrix
+from toolkit.landmarks.averaging import SteadyMesh
+from toolkit.landmarks.finder import FindConfig, open_landmarker
+from toolkit.photos.decode import read_photo
+from toolkit.photos.files import encode_image, write_whole
+from toolkit.photos.resample import cut
+from toolkit.views.frontal import frontal_view
+from toolkit.views.rotate import TurnableHead
 
 YAWS, SIDE = (-75, -60, -40, -20, 0, 20, 40, 60, 75), 144
 

@@ -21,10 +21,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pipelines.checkpoint import load_generator
-from pipelines.runs import to_images
-from toolkit.images import encode_image, link_or_copy, write_whole
-from toolkit.labels import ATTRIBUTE, write_labels
+from pipelines.weights.checkpoint import load_generator
+from pipelines.weights.normalization import to_images
+from toolkit.photos.files import encode_image, link_or_copy, write_whole
+from toolkit.records.labels import ATTRIBUTE, write_labels
 
 Image = NDArray[np.uint8]
 TRAITS = ("Bright", "Large", "Red")

@@ -22,8 +22,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from toolkit.errors import PhotoError
-from toolkit.ledger import LEDGER_NAME, Ledger, Outcome, read_ledger, sorted_outcomes
-from toolkit.photos import Photo
+from toolkit.photos.decode import Photo
+from toolkit.records.ledger import LEDGER_NAME, Ledger, Outcome, read_ledger, sorted_outcomes
 
 MEMORY = 1 << 30  # bytes, as a photo has in a worker process
 LARGEST_SEED = 20_000  # bytes: many small inputs find more than a few large ones

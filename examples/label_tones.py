@@ -19,10 +19,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.images import write_whole
-from toolkit.labels import LABELS
-from toolkit.photos import read_photo
-from toolkit.subjects import parts_of, read_pairs
+from toolkit.photos.decode import read_photo
+from toolkit.photos.files import write_whole
+from toolkit.records.labels import LABELS
+from toolkit.records.subjects import parts_of, read_pairs
 
 BOUNDS = ((41.0, "light"), (28.0, "intermediate"), (10.0, "tan"), (-math.inf, "dark"))  # degrees, from above
 CHEEKS = ((0.20, 0.34), (0.66, 0.80))  # of a chin crop's width

@@ -1,4 +1,4 @@
-"""Learn how faces differ from frontal photos: what `toolkit/face_shapes.npz` was made with.
+"""Learn how faces differ from frontal photos: what `toolkit/faces/face_shapes.npz` was made with.
 
     python examples/learn_face_shapes.py PHOTOS [PHOTOS ...] OUT.npz
 
@@ -12,13 +12,13 @@ from pathlib import Path
 
 import numpy as np
 
-from toolkit.cascade import open_landmarker
 from toolkit.errors import PhotoError
-from toolkit.geometry import head_pose
-from toolkit.images import list_photos
-from toolkit.photos import read_photo
-from toolkit.shape import head_coordinates
-from toolkit.topology import MIRROR, SKIN
+from toolkit.faces.shape_model import head_coordinates
+from toolkit.geometry.head_pose import head_pose
+from toolkit.geometry.mesh_topology import MIRROR, SKIN
+from toolkit.landmarks.finder import open_landmarker
+from toolkit.photos.decode import read_photo
+from toolkit.photos.files import list_photos
 
 MODES, NEAR_FRONTAL = 30, 10.0
 

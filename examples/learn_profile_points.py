@@ -1,4 +1,4 @@
-"""Learn to find the points of faces seen from the side: what `toolkit/profile_points.onnx` was made with.
+"""Learn to find the points of faces seen from the side: what `toolkit/landmarks/profile_network.onnx` was made with.
 
     python examples/learn_profile_points.py PHOTOS OUT.onnx [STEPS]
 
@@ -25,16 +25,16 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, interpolate
 from torch.utils.data import DataLoader, IterableDataset
 
-from toolkit.cascade import open_landmarker
 from toolkit.errors import PhotoError
-from toolkit.geometry import head_pose
-from toolkit.images import list_photos
-from toolkit.landmarks import mirrored, resized
-from toolkit.photos import read_photo
-from toolkit.profile_points import AROUND, BROW, CHIN, EYE, POINTS, ROOT, SIDE, STRIDE
-from toolkit.relief import draw_depths
-from toolkit.turnable import TurnableHead
-from toolkit.wear import worn
+from toolkit.faces.depth_jitter import draw_depths
+from toolkit.faces.face import mirrored, resized
+from toolkit.geometry.head_pose import head_pose
+from toolkit.landmarks.finder import open_landmarker
+from toolkit.landmarks.profile_network import AROUND, BROW, CHIN, EYE, POINTS, ROOT, SIDE, STRIDE
+from toolkit.photos.decode import read_photo
+from toolkit.photos.degrade import worn
+from toolkit.photos.files import list_photos
+from toolkit.views.rotate import TurnableHead
 
 Image = NDArray[np.uint8]
 Array = NDArray[np.float64]

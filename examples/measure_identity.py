@@ -18,19 +18,20 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pipelines.crops import as_mask
-from pipelines.generator import Generator, weights_path
-from toolkit.align import cut
-from toolkit.cascade import FindConfig, open_landmarker
+from pipelines.photo_jobs.views import as_mask
+from pipelines.weights.generator import Generator, weights_path
 from toolkit.errors import PhotoRejected
-from toolkit.geometry import crop_matrix, head_pose
-from toolkit.landmarks import Face
-from toolkit.photos import read_photo
-from toolkit.recognizer import SIDE, Recognizer
-from toolkit.shape import fit_shape
-from toolkit.steady import SteadyMesh
-from toolkit.verification import FOLDS, area_under_curve, judged_right, mean_over_folds
-from toolkit.views import frontal_view
+from toolkit.faces.face import Face
+from toolkit.faces.shape_model import fit_shape
+from toolkit.geometry.crop import crop_matrix
+from toolkit.geometry.head_pose import head_pose
+from toolkit.identity.recognizer import SIDE, Recognizer
+from toolkit.identity.verification import FOLDS, area_under_curve, judged_right, mean_over_folds
+from toolkit.landmarks.averaging import SteadyMesh
+from toolkit.landmarks.finder import FindConfig, open_landmarker
+from toolkit.photos.decode import read_photo
+from toolkit.photos.resample import cut
+from toolkit.views.frontal import frontal_view
 
 Image = NDArray[np.uint8]
 Array = NDArray[np.float64]

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from models.encoder_decoder import EncoderDecoder
 from models.losses import l1
-from pipelines.batches import Needs, PairBatch
-from pipelines.recipes.recipe import Clock, Recipe, TrainingSet, Workshop, shown
-from pipelines.recipes.registry import Entry
+from pipelines.train.data.batches import Needs, PairBatch
+from pipelines.train.recipes.recipe import Clock, Recipe, TrainingSet, Workshop, shown
+from pipelines.train.recipes.registry import Entry
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -9,6 +9,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 IMAGE_SIZE = 128  # px; the code is 1 x 1 at this size alone
+LEVEL_MEAN = LEVEL_SCALE = 128.0  # as published: 8-bit levels go in as (x - 128) / 128
 
 
 class EncoderDecoder(nn.Module):

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
-from models.trunk import GRID, Decoder, Encoder, init_normal
+from models.casia_net import GRID, Decoder, Encoder, init_normal
 
 FEATURES, NOISE = 321, 100
 POSES, LIGHTS, PEOPLE = 9, 20, 200  # classes of Multi-PIE and its training part

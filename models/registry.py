@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from models.attributes import AttributeGenerator
+from models.attribute_gan import AttributeGenerator
 from models.encoder_decoder import EncoderDecoder
 from models.multitask import MultitaskGenerator
 from models.refiner import Refiner

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from models.trunk import GRID, Decoder, Encoder, init_normal
+from models.casia_net import GRID, Decoder, Encoder, init_normal
 
 IDENTITY, CONDITIONS = 240, 80  # channels
 POSES, LIGHTS = 9, 20  # classes of Multi-PIE

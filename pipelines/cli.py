@@ -5,23 +5,9 @@ from typing import Annotated, Any
 
 import typer
 
-from pipelines.commands import (
-    align,
-    batch,
-    bench,
-    check_pairs,
-    convert,
-    demo,
-    doctor,
-    evaluate,
-    export,
-    generate,
-    import_sets,
-    pairs,
-    report,
-    train,
-)
-from pipelines.screen import Screen
+from pipelines.commands import align, batch, bench, convert, demo, doctor, evaluate, export, generate, report, train
+from pipelines.commands.pairs import build, import_set, split, synth, verify
+from pipelines.commands.terminal.console import Screen
 from toolkit.errors import ConfigError
 
 
@@ -40,11 +26,11 @@ app = typer.Typer(cls=_Commands, no_args_is_help=True, add_completion=False)
 app.command()(doctor.doctor)
 app.command()(align.align)
 pair_verbs = typer.Typer(no_args_is_help=True, help="Paired sets: inputs SUBJECT/*.jpg with their target SUBJECT.jpg.")
-pair_verbs.command()(pairs.build)
-pair_verbs.command()(pairs.synth)
-pair_verbs.command("import")(import_sets.import_set)
-pair_verbs.command()(check_pairs.verify)
-pair_verbs.command()(check_pairs.split)
+pair_verbs.command()(build.build)
+pair_verbs.command()(synth.synth)
+pair_verbs.command("import")(import_set.import_set)
+pair_verbs.command()(verify.verify)
+pair_verbs.command()(split.split)
 app.add_typer(pair_verbs, name="pairs")
 app.command()(train.train)
 app.command()(batch.batch)

@@ -76,7 +76,7 @@ def _tried(name: str, wanted: str, attempt: Callable[[], str], otherwise: Litera
 
 
 def _landmarks() -> str:
-    from toolkit.cascade import open_landmarker
+    from toolkit.landmarks.finder import open_landmarker
 
     faces = open_landmarker().find(np.zeros((64, 64, 3), np.uint8))
     return f"loaded; {len(faces)} faces on a black image"
@@ -92,7 +92,7 @@ def _torch() -> str:
 def _dali() -> str:
     import torch
 
-    from pipelines.batches_dali import decode_once
+    from pipelines.train.data.dali_loader import decode_once
 
     height, width = decode_once(torch.device("cpu"))
     return f"works, {width} x {height} px"
@@ -106,7 +106,7 @@ def _cuda() -> Iterator[Check]:
         return
     names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
     yield Check("CUDA", f"{torch.version.cuda}: {', '.join(names)}", "optional", "ok")
-    from pipelines.batches_dali import decode_once
+    from pipelines.train.data.dali_loader import decode_once
 
     yield _tried("DALI on the GPU", "a decoded JPEG", lambda: str(decode_once(torch.device("cuda", 0))), "warn")
 

@@ -12,9 +12,9 @@ from skimage import data
 from typer.testing import CliRunner, Result
 
 from pipelines.cli import app
-from toolkit.cascade import open_landmarker
-from toolkit.images import encode_image
-from toolkit.landmarks import Landmarker
+from toolkit.faces.face import Landmarker
+from toolkit.landmarks.finder import open_landmarker
+from toolkit.photos.files import encode_image
 
 # Tests run in two processes and train small networks: threads inside each would only fight over the cores.
 # Set before torch is loaded; the commands that tests start inherit it.
@@ -75,8 +75,8 @@ def untrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import torch  # not above: see OMP_NUM_THREADS
 
     from models.encoder_decoder import EncoderDecoder
-    from pipelines.batches import Normalization
-    from pipelines.checkpoint import GeneratorCard, save_generator
+    from pipelines.weights.checkpoint import GeneratorCard, save_generator
+    from pipelines.weights.normalization import Normalization
 
     torch.manual_seed(0)
     net = EncoderDecoder()

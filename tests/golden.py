@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from skimage import data
 
-from toolkit.align import AlignConfig, align_photo
-from toolkit.cascade import open_landmarker
-from toolkit.landmarks import Landmarker
+from toolkit.crops.align import AlignConfig, align_photo
+from toolkit.faces.face import Landmarker
+from toolkit.landmarks.finder import open_landmarker
 
 CROP = Path(__file__).parent / "golden" / "astronaut.png"
 

@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tests.turned import turned
-from toolkit.align import align_photo
+from toolkit.crops.align import align_photo
 from toolkit.errors import PhotoRejected
-from toolkit.geometry import head_pose
-from toolkit.landmarks import Landmarker
-from toolkit.photos import read_photo
+from toolkit.faces.face import Landmarker
+from toolkit.geometry.head_pose import head_pose
+from toolkit.photos.decode import read_photo
 
 
 def test_london_faces_land_where_people_placed_the_points(shared: Path, landmarker: Landmarker) -> None:

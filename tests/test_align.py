@@ -5,11 +5,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tests.golden import CROP, golden_crop
-from toolkit.align import AlignConfig, align_photo, choose_faces, crop_to_photo, cut, magnification, paste_back
-from toolkit.cascade import open_landmarker
+from toolkit.crops.align import AlignConfig, align_photo, choose_faces
 from toolkit.errors import ConfigError, PhotoRejected
-from toolkit.geometry import anchors
-from toolkit.landmarks import Face, Landmarker
+from toolkit.faces.face import Face, Landmarker
+from toolkit.geometry.affine import crop_to_photo, magnification
+from toolkit.geometry.crop import anchors
+from toolkit.landmarks.finder import open_landmarker
+from toolkit.photos.resample import cut, paste_back
 
 Photo = NDArray[np.uint8]
 

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
 from tests.conftest import FRONTALIZE, Run, tree
-from toolkit.images import encode_image
-from toolkit.ledger import read_ledger
-from toolkit.photos import read_photo
+from toolkit.photos.decode import read_photo
+from toolkit.photos.files import encode_image
+from toolkit.records.ledger import read_ledger
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 from torch import Tensor
 
-from pipelines.augment import COLUMNS, Augment, Changes, augmented, draw_changes, no_changes, uniform_rows
-from pipelines.jpeg_artifacts import compressed
+from pipelines.train.data.augment import COLUMNS, Augment, Changes, augmented, draw_changes, no_changes, uniform_rows
+from pipelines.train.data.jpeg import compressed
 from toolkit.errors import ConfigError
 
 SIZE = 96

@@ -9,17 +9,18 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipelines.augment import Augment
-from pipelines.batches import Feed, Needs, Normalization, PairBatch
-from pipelines.batches_dali import DaliLoader, decode_once, decoded_alike
-from pipelines.batches_torch import TorchLoader, load_pairs
-from pipelines.configs import TrainConfig
-from pipelines.train import Training
+from pipelines.train.config import TrainConfig
+from pipelines.train.data.augment import Augment
+from pipelines.train.data.batches import Feed, Needs, PairBatch
+from pipelines.train.data.dali_loader import DaliLoader, decode_once, decoded_alike
+from pipelines.train.data.torch_loader import TorchLoader, load_pairs
+from pipelines.train.trainer import Training
+from pipelines.weights.normalization import Normalization
 from toolkit.errors import ConfigError, DatasetError
-from toolkit.images import encode_image
-from toolkit.labels import write_labels
-from toolkit.photos import decode_photo, read_photo
-from toolkit.subjects import read_pairs
+from toolkit.photos.decode import decode_photo, read_photo
+from toolkit.photos.files import encode_image
+from toolkit.records.labels import write_labels
+from toolkit.records.subjects import read_pairs
 
 CPU = torch.device("cpu")
 LEVEL = 1 / 128  # one of 256 grey levels, in network numbers

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from pipelines.bench.photo_stages import STAGES
+from pipelines.bench.rates import Timing, steady_rates
 from pipelines.commands.bench import _duration, _sample
-from pipelines.laps import Laps, lap, timed
-from pipelines.photo_laps import STAGES
-from pipelines.timings import Timing, steady_rates
+from pipelines.runtime.stage_timer import Laps, lap, timed
 from tests.conftest import Run
-from toolkit.photos import read_photo
+from toolkit.photos.decode import read_photo
 
 
 def test_an_outer_stage_stands_still_while_an_inner_one_runs(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,7 +50,7 @@ def test_durations_read_well(seconds: float, said: str) -> None:
 
 def test_every_stage_is_measured_on_the_photos_given(photos: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """Six faces, one photo without, one damaged."""
-    monkeypatch.setattr("pipelines.bench.SECONDS", 0.01)
+    monkeypatch.setattr("pipelines.bench.bench.SECONDS", 0.01)
     monkeypatch.setattr("pipelines.commands.bench.PER_WORKER", 24)
     result = run("bench", photos, "--rounds", 1, "--workers", 1, "--device", "cpu", "--json")
     assert result.exit_code == 0, result.output
@@ -73,7 +73,7 @@ def test_every_stage_is_measured_on_the_photos_given(photos: Path, run: Run, mon
 
 
 def test_without_photos_a_portrait_is_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipelines.demo.PHOTOS", 3)
+    monkeypatch.setattr("pipelines.demo_photos.PHOTOS", 3)
     sample = _sample(None, tmp_path, 32)
     assert len(sample) == 3
     assert {read_photo(file).shape[2] for file in sample} == {3}

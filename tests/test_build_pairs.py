@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Run, tree
-from toolkit.ledger import read_ledger
-from toolkit.photos import read_photo
-from toolkit.quality import Pose, target_score
-from toolkit.subjects import read_pairs
+from toolkit.faces.quality import Pose, target_score
+from toolkit.photos.decode import read_photo
+from toolkit.records.ledger import read_ledger
+from toolkit.records.subjects import read_pairs
 
 
 @pytest.fixture(scope="module")

@@ -8,30 +8,30 @@ import pytest
 from numpy.typing import NDArray
 from skimage import data
 
-from toolkit import looks
-from toolkit.align import AlignConfig, align_photo
-from toolkit.cascade import FindConfig, open_landmarker
+from toolkit.crops.align import AlignConfig, align_photo
 from toolkit.errors import ConfigError, PhotoRejected
-from toolkit.landmarks import Landmarker, overlap
-from toolkit.looks import Look
-from toolkit.photos import read_photo
-from toolkit.topology import MIRROR, SKIN
-from toolkit.yunet import YuNet
+from toolkit.faces.face import Landmarker, overlap
+from toolkit.geometry.mesh_topology import MIRROR, SKIN
+from toolkit.landmarks import search_views
+from toolkit.landmarks.finder import FindConfig, open_landmarker
+from toolkit.landmarks.search_views import Look
+from toolkit.landmarks.yunet import YuNet
+from toolkit.photos.decode import read_photo
 
 Photo = NDArray[np.uint8]
 
 
 def all_looks(photo: Photo) -> list[Look]:
-    plain = looks.plain(photo)
-    hint = looks.around(photo, "hint", 300, 40, 90)
+    plain = search_views.plain(photo)
+    hint = search_views.around(photo, "hint", 300, 40, 90)
     return [
         plain,
-        looks.padded(photo),
-        looks.mirrored(plain),
-        looks.handed(plain),
+        search_views.padded(photo),
+        search_views.mirrored(plain),
+        search_views.handed(plain),
         hint,
-        *looks.turned(photo),
-        *looks.tiles(photo),
+        *search_views.turned(photo),
+        *search_views.tiles(photo),
     ]
 
 
@@ -49,8 +49,8 @@ def test_every_look_knows_where_its_pixels_come_from() -> None:
 
 
 def test_a_photo_and_its_mirror_image_are_looked_at_as_one(portrait: Photo) -> None:
-    here = looks.handed(looks.plain(portrait)).picture
-    there = looks.handed(looks.plain(np.ascontiguousarray(portrait[:, ::-1]))).picture
+    here = search_views.handed(search_views.plain(portrait)).picture
+    there = search_views.handed(search_views.plain(np.ascontiguousarray(portrait[:, ::-1]))).picture
     np.testing.assert_array_equal(here, there)
 
 
@@ -58,7 +58,7 @@ def test_the_profile_cascade_points_at_a_head(shared: Path) -> None:
     hits = 0
     for path in sorted((shared / "profiles").glob("*/profile/01.jpg"))[:30]:
         photo, nose = read_photo(path), np.loadtxt(path.with_suffix(".txt"), delimiter=",")[21]
-        for hint in looks.profile_hints(photo):
+        for hint in search_views.profile_hints(photo):
             left, top = hint.to_photo[:, 2]
             hits += left < nose[0] < left + hint.picture.shape[1] and top < nose[1] < top + hint.picture.shape[0]
             break

@@ -11,20 +11,21 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pipelines.configs import VerifyConfig
-from pipelines.inspect_files import Look, open_look
-from pipelines.verify_pairs import Verification
+from pipelines.pairs.config import VerifyConfig
+from pipelines.pairs.verify import Verification
+from pipelines.pairs.verify_worker import Look, open_look
 from tests.conftest import Run, tree
-from toolkit.align import AlignConfig, align_photo, cut
+from toolkit.crops.align import AlignConfig, align_photo
 from toolkit.errors import ConfigError, DatasetError
-from toolkit.geometry import crop_matrix
-from toolkit.images import encode_image
-from toolkit.labels import LABELS, read_labels, write_labels
-from toolkit.landmarks import Landmarker
-from toolkit.phash import near_pairs, signature
-from toolkit.photos import read_photo
-from toolkit.subjects import read_pairs
-from toolkit.views import rotate_view
+from toolkit.faces.face import Landmarker
+from toolkit.geometry.crop import crop_matrix
+from toolkit.photos.decode import read_photo
+from toolkit.photos.duplicates import near_pairs, signature
+from toolkit.photos.files import encode_image
+from toolkit.photos.resample import cut
+from toolkit.records.labels import LABELS, read_labels, write_labels
+from toolkit.records.subjects import read_pairs
+from toolkit.views.rotate import rotate_view
 
 PEOPLE = ("ann", "ann-marie", "bea", "carl", "dora")
 Seen = Callable[[Path], dict[str, Any]]
@@ -50,9 +51,9 @@ def good(tmp_path_factory: pytest.TempPathFactory, portrait: NDArray[np.uint8], 
 
 
 def _look(root: Path, landmarker: Landmarker | None) -> Callable[[str], Look]:
-    from pipelines import inspect_files
+    from pipelines.pairs import verify_worker
 
-    return lambda file: inspect_files._look(root, landmarker, None, file)
+    return lambda file: verify_worker._look(root, landmarker, None, file)
 
 
 @pytest.fixture(scope="module")

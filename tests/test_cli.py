@@ -7,25 +7,24 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.commands import align, batch, bench, evaluate, pairs, report, train
-from pipelines.configs import (
-    AlignPhotosConfig,
-    BenchConfig,
-    EvaluateConfig,
-    FrontalizeConfig,
-    PairsConfig,
-    ReportConfig,
-    TrainConfig,
-)
+from pipelines.align.config import AlignPhotosConfig
+from pipelines.batch.config import FrontalizeConfig
+from pipelines.bench.config import BenchConfig
+from pipelines.commands import align, batch, bench, evaluate, report, train
+from pipelines.commands.pairs import build
+from pipelines.evaluate.config import EvaluateConfig
+from pipelines.pairs.config import PairsConfig
+from pipelines.report.config import ReportConfig
+from pipelines.train.config import TrainConfig
 from tests.conftest import Run
-from toolkit.align import AlignConfig
+from toolkit.crops.align import AlignConfig
 
 
 @pytest.mark.parametrize(
     ("command", "configs"),
     [
         (align.align, [AlignConfig, AlignPhotosConfig]),
-        (pairs.build, [PairsConfig]),
+        (build.build, [PairsConfig]),
         (train.train, [TrainConfig]),
         (batch.batch, [FrontalizeConfig]),
         (evaluate.evaluate, [EvaluateConfig]),
@@ -89,7 +88,7 @@ def test_doctor_exits_2_when_the_landmarks_do_not_load(run: Run, monkeypatch: py
     def broken() -> None:
         raise ImportError("libGL.so.1 is missing")
 
-    monkeypatch.setattr("toolkit.cascade.open_landmarker", broken)
+    monkeypatch.setattr("toolkit.landmarks.finder.open_landmarker", broken)
     result = run("doctor", "--json")
     assert result.exit_code == 2
     assert "libGL.so.1 is missing" in result.stdout

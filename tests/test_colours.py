@@ -3,7 +3,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from tests.icc import P3, RED_IN_P3, SRGB, cmyk_profile, linear_grey_profile, rgb_profile
-from toolkit.colours import srgb_transform, to_srgb
+from toolkit.photos.color import srgb_transform, to_srgb
 
 
 @pytest.mark.parametrize(

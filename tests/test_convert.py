@@ -11,8 +11,8 @@ from torch import nn
 
 from models.encoder_decoder import EncoderDecoder
 from models.refiner import Refiner
-from pipelines.batches import Normalization
-from pipelines.checkpoint import GeneratorCard, load_generator, save_generator
+from pipelines.weights.checkpoint import GeneratorCard, load_generator, save_generator
+from pipelines.weights.normalization import Normalization
 from tests.conftest import Run
 
 

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipelines.contact_sheet import Strip, contact_sheet
-from pipelines.demo import PHOTOS, draw_photos
-from pipelines.pages import TILE
+from pipelines.demo_photos import PHOTOS, draw_photos
+from pipelines.html import TILE
+from pipelines.report.contact_sheet import Strip, contact_sheet
 from tests.conftest import Run, tree
-from toolkit.ledger import read_ledger
-from toolkit.photos import read_photo
+from toolkit.photos.decode import read_photo
+from toolkit.records.ledger import read_ledger
 
 
 def test_the_photos_are_many_and_the_same_every_time(tmp_path: Path) -> None:

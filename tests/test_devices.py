@@ -7,16 +7,19 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from pipelines import devices, frontalize, generator
-from pipelines.configs import BulkConfig, FrontalizeConfig
-from pipelines.device_views import ViewDrawer
-from pipelines.frontalize import Frontalizer
-from pipelines.generator import Shown
-from pipelines.plan import plan_photos
+from pipelines.batch import network
+from pipelines.batch.config import FrontalizeConfig
+from pipelines.batch.network import Frontalizer
+from pipelines.runtime import devices
+from pipelines.runtime.config import BulkConfig
+from pipelines.runtime.plan import plan_photos
+from pipelines.weights import generator
+from pipelines.weights.generator import Shown
+from pipelines.weights.gpu_views import ViewDrawer
 from tests.conftest import tree
-from toolkit.frontal import Layout
-from toolkit.ledger import Outcome
-from toolkit.photos import read_photo
+from toolkit.photos.decode import read_photo
+from toolkit.records.ledger import Outcome
+from toolkit.views.frontal import Layout
 
 CPU = torch.device("cpu")
 
@@ -41,7 +44,7 @@ def test_views_drawn_on_the_networks_device_give_the_same_faces(
         return draw(drawer, layouts)
 
     draw = ViewDrawer.__call__
-    monkeypatch.setattr(frontalize, "DRAWING", (device,))
+    monkeypatch.setattr(network, "DRAWING", (device,))
     monkeypatch.setattr(ViewDrawer, "__call__", seen)
     assert len(frontalized(photos / "ann", tmp_path / "on the device", device=device)) == 3
     assert sum(drawn) == 3
@@ -55,7 +58,7 @@ def test_two_devices_share_the_batches_and_change_no_face(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert len(frontalized(photos, tmp_path / "one")) == 6
-    monkeypatch.setattr(frontalize, "bulk_devices", lambda name: [CPU, CPU])
+    monkeypatch.setattr(network, "bulk_devices", lambda name: [CPU, CPU])
     used: set[int] = set()
 
     def seen(one: generator.Generator, photos: list[Shown]) -> list[NDArray[np.uint8]]:

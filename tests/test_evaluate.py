@@ -13,23 +13,24 @@ import torch
 from numpy.typing import NDArray
 
 from models.siamese import SiameseGenerator
-from pipelines.batches import Normalization
-from pipelines.candidates import short_names
-from pipelines.checkpoint import GeneratorCard, save_generator
-from pipelines.configs import EvaluateConfig
-from pipelines.crops import resize_square
-from pipelines.evaluate import Evaluation
-from pipelines.scores import lines
-from pipelines.similarity import compare_images
+from pipelines.evaluate.candidate_models import short_names
+from pipelines.evaluate.config import EvaluateConfig
+from pipelines.evaluate.evaluate import Evaluation
+from pipelines.evaluate.summary import lines
+from pipelines.metrics.image_metrics import compare_images
+from pipelines.photo_jobs.crops import resize_square
+from pipelines.weights.checkpoint import GeneratorCard, save_generator
+from pipelines.weights.normalization import Normalization
 from tests.conftest import Run
-from toolkit.align import AlignConfig, align_photo, cut
+from toolkit.crops.align import AlignConfig, align_photo
 from toolkit.errors import ConfigError
-from toolkit.geometry import crop_matrix
-from toolkit.images import encode_image
-from toolkit.labels import write_labels
-from toolkit.landmarks import Landmarker
-from toolkit.photos import read_photo
-from toolkit.views import rotate_view
+from toolkit.faces.face import Landmarker
+from toolkit.geometry.crop import crop_matrix
+from toolkit.photos.decode import read_photo
+from toolkit.photos.files import encode_image
+from toolkit.photos.resample import cut
+from toolkit.records.labels import write_labels
+from toolkit.views.rotate import rotate_view
 
 Image = NDArray[np.uint8]
 SIDE = 32
@@ -47,7 +48,7 @@ def _here(monkeypatch: pytest.MonkeyPatch) -> None:
                 return
             yield work(job)
 
-    monkeypatch.setattr("pipelines.evaluate.run_in_workers", inline)
+    monkeypatch.setattr("pipelines.evaluate.evaluate.run_in_workers", inline)
 
 
 def texture(seed: int) -> Image:
@@ -97,7 +98,7 @@ class _ByTexture:
 
 @pytest.fixture
 def recognizer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr("pipelines.evaluate.Recognizer", _ByTexture)
+    monkeypatch.setattr("pipelines.evaluate.evaluate.Recognizer", _ByTexture)
     path = tmp_path / "recognizer.onnx"
     path.touch()
     return path
@@ -356,9 +357,9 @@ def test_ctrl_c_ends_with_130_and_no_page(tmp_path: Path, run: Run, monkeypatch:
         signal.raise_signal(signal.SIGINT)
         return _see(*words)
 
-    from pipelines.inspect_pairs import _see
+    from pipelines.evaluate.pair_worker import _see
 
-    monkeypatch.setattr("pipelines.inspect_pairs._see", interrupted)
+    monkeypatch.setattr("pipelines.evaluate.pair_worker._see", interrupted)
     assert run("evaluate", root, tmp_path / "page.html", "--model", "raw").exit_code == 130
     assert read == 1
     assert not (tmp_path / "page.html").exists()

@@ -11,9 +11,9 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.conftest import Run
-from toolkit.images import encode_image
-from toolkit.labels import read_labels, write_labels
-from toolkit.photos import read_photo
+from toolkit.photos.decode import read_photo
+from toolkit.photos.files import encode_image
+from toolkit.records.labels import read_labels, write_labels
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from PIL.ExifTags import GPS, IFD, Base
 
-from toolkit.images import encode_image
-from toolkit.photos import Photo
+from toolkit.photos.decode import Photo
+from toolkit.photos.files import encode_image
 
 
 def camera_tags() -> Image.Exif:

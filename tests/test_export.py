@@ -12,8 +12,8 @@ import torch
 from torch import nn
 
 from models.multitask import NOISE, MultitaskGenerator
-from pipelines.batches import Normalization
-from pipelines.checkpoint import GeneratorCard, save_generator
+from pipelines.weights.checkpoint import GeneratorCard, save_generator
+from pipelines.weights.normalization import Normalization
 from tests.conftest import Run
 
 # The network with the most inputs stands for all: an export takes ten seconds, and checks itself.
@@ -80,7 +80,7 @@ def test_the_file_gives_torchs_faces_for_any_batch_pose_and_light(exported: Path
 
 def test_built_in_weights_can_be_exported_too(tmp_path: Path) -> None:
     pytest.importorskip("onnxscript", reason="the extra onnx is not installed")
-    from pipelines.export_onnx import OnnxExport
+    from pipelines.export.onnx import OnnxExport
 
     exporting = OnnxExport(Path("refiner"), tmp_path / "net.onnx")
     assert list(exporting.inputs) == ["view", "visibility"]
@@ -120,7 +120,7 @@ def test_a_file_that_differs_from_torch_is_not_written(
 ) -> None:
     """A graph of other weights stands for any fault of exporter or runtime."""
     graph = (exported / "out" / "net.onnx").read_bytes()
-    monkeypatch.setattr("pipelines.export_onnx.OnnxExport._graph", lambda self: graph)
+    monkeypatch.setattr("pipelines.export.onnx.OnnxExport._graph", lambda self: graph)
     save(tmp_path, seed=1)
     result = run("export", tmp_path / "generator.safetensors", tmp_path / "net.onnx")
     assert result.exit_code == 1

@@ -16,15 +16,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pipelines.bulk import run_bulk
-from pipelines.configs import BulkConfig, JobLimits
-from pipelines.crops import cut_photo, spread
-from pipelines.outputs import write_output
-from pipelines.plan import Job, Plan, plan_photos
+from pipelines.photo_jobs.job import cut_photo, spread
+from pipelines.runtime.config import BulkConfig, JobLimits
+from pipelines.runtime.image_writer import write_output
+from pipelines.runtime.plan import Job, Plan, plan_photos
+from pipelines.runtime.run import run_bulk
 from tests.conftest import FRONTALIZE, tree
 from toolkit.errors import ConfigError, PhotoFailed
-from toolkit.images import encode_image, write_whole
-from toolkit.ledger import LEDGER_NAME, Outcome, read_ledger
+from toolkit.photos.files import encode_image, write_whole
+from toolkit.records.ledger import LEDGER_NAME, Outcome, read_ledger
 
 # A bulk run of ten outputs whose n-th system call of a kind is its last.
 DYING = """

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from pipelines.generator import Generator
+from pipelines.weights.generator import Generator
 from tests.conftest import FRONTALIZE, Run, tree
 from toolkit.errors import ConfigError
-from toolkit.images import encode_image
-from toolkit.ledger import read_ledger
-from toolkit.photos import read_photo
+from toolkit.photos.decode import read_photo
+from toolkit.photos.files import encode_image
+from toolkit.records.ledger import read_ledger
 
 CPU = torch.device("cpu")
 

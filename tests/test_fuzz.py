@@ -18,8 +18,8 @@ from PIL import Image
 from tests.conftest import Run
 from tests.test_examples import EXAMPLES
 from tests.test_photos import saved
-from toolkit.images import encode_image, list_photos, write_whole
-from toolkit.ledger import LEDGER_NAME, Ledger, Outcome, read_ledger
+from toolkit.photos.files import encode_image, list_photos, write_whole
+from toolkit.records.ledger import LEDGER_NAME, Ledger, Outcome, read_ledger
 
 NAMES = st.lists(
     st.text(min_size=1).filter(lambda part: "/" not in part and "\0" not in part and part != ".."), min_size=1

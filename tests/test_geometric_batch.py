@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipelines.configs import SynthConfig
-from pipelines.parsing import parse_angles
-from pipelines.synthesize_pairs import draw_poses
+from pipelines.commands.terminal.arguments import parse_angles
+from pipelines.pairs.config import SynthConfig
+from pipelines.pairs.synthesize import draw_poses
 from tests.conftest import FRONTALIZE, Run, tree
 from toolkit.errors import ConfigError
-from toolkit.ledger import read_ledger
-from toolkit.photos import read_photo
-from toolkit.subjects import read_pairs
+from toolkit.photos.decode import read_photo
+from toolkit.records.ledger import read_ledger
+from toolkit.records.subjects import read_pairs
 
 
 def test_a_folder_becomes_frontal_views_without_weights(photos: Path, run: Run, tmp_path: Path) -> None:

@@ -5,8 +5,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from toolkit.errors import PhotoRejected
-from toolkit.geometry import (
-    ARCFACE_XY,
+from toolkit.geometry.affine import fit_similarity, invert, widened
+from toolkit.geometry.crop import ARCFACE_XY, TEMPLATES, anchors, crop_matrix
+from toolkit.geometry.head_pose import head_frame, head_pose
+from toolkit.geometry.mesh_topology import (
     CHIN,
     FOREHEAD,
     LEFT_EYE_INNER,
@@ -16,14 +18,6 @@ from toolkit.geometry import (
     NOSE_TIP,
     RIGHT_EYE_INNER,
     RIGHT_EYE_OUTER,
-    TEMPLATES,
-    anchors,
-    crop_matrix,
-    fit_similarity,
-    head_frame,
-    head_pose,
-    invert,
-    widened,
 )
 
 Array = NDArray[np.float64]

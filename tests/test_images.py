@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
 from toolkit.errors import ConfigError
-from toolkit.images import encode_image, list_photos, write_whole
-from toolkit.photos import decode_photo
+from toolkit.photos.decode import decode_photo
+from toolkit.photos.files import encode_image, list_photos, write_whole
 
 
 def test_listing_is_sorted_by_parts_and_counts_what_it_leaves_alone(tmp_path: Path) -> None:

@@ -9,16 +9,16 @@ import pytest
 from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
-from pipelines.foreign.cfp import has_strayed, profile_matrix
-from pipelines.foreign.multipie import YAWS, list_multipie
+from pipelines.pairs.importers.cfp import has_strayed, profile_matrix
+from pipelines.pairs.importers.multipie import YAWS, list_multipie
 from tests.conftest import Run, tree
-from toolkit.align import align_photo
-from toolkit.images import encode_image
-from toolkit.landmarks import Landmarker
-from toolkit.ledger import read_ledger
-from toolkit.photos import read_photo
-from toolkit.subjects import read_pairs
-from toolkit.views import rotate_view
+from toolkit.crops.align import align_photo
+from toolkit.faces.face import Landmarker
+from toolkit.photos.decode import read_photo
+from toolkit.photos.files import encode_image
+from toolkit.records.ledger import read_ledger
+from toolkit.records.subjects import read_pairs
+from toolkit.views.rotate import rotate_view
 
 Portrait = NDArray[np.uint8]
 Draw = Callable[[Path, str], Path]

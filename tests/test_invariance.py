@@ -9,12 +9,13 @@ import pytest
 from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
-from toolkit.align import AlignedCrop, align_photo, crop_to_photo
-from toolkit.cascade import FindConfig, open_landmarker
-from toolkit.images import encode_image
-from toolkit.landmarks import Landmarker
-from toolkit.photos import Photo, decode_photo
-from toolkit.topology import MIRROR
+from toolkit.crops.align import AlignedCrop, align_photo
+from toolkit.faces.face import Landmarker
+from toolkit.geometry.affine import crop_to_photo
+from toolkit.geometry.mesh_topology import MIRROR
+from toolkit.landmarks.finder import FindConfig, open_landmarker
+from toolkit.photos.decode import Photo, decode_photo
+from toolkit.photos.files import encode_image
 
 Image8 = NDArray[np.uint8]
 CORNERS = np.array([[-0.5, -0.5], [255.5, -0.5], [255.5, 255.5], [-0.5, 255.5]])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from toolkit.errors import DatasetError
-from toolkit.labels import LABELS, read_labels, write_labels
+from toolkit.records.labels import LABELS, read_labels, write_labels
 
 
 def test_a_table_holds_what_was_written_and_no_empty_columns(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from toolkit.errors import ConfigError, PhotoFailed, PhotoRejected
-from toolkit.ledger import LEDGER_NAME, Ledger, Outcome, read_ledger, refused
+from toolkit.records.ledger import LEDGER_NAME, Ledger, Outcome, read_ledger, refused
 
 
 def written(name: str, **more: object) -> Outcome:

@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from models import meshes
-from pipelines.device_views import ViewDrawer
-from toolkit import frontal, raster
-from toolkit.landmarks import Face, Landmarker
-from toolkit.mesh import build_head, head_triangles
-from toolkit.shape import known_shapes
-from toolkit.views import rotate_view
+from models import rasterizer as tensor_rasterizer
+from pipelines.weights.gpu_views import ViewDrawer
+from toolkit.faces.face import Face, Landmarker
+from toolkit.faces.head_mesh import build_head, head_triangles
+from toolkit.faces.shape_model import known_shapes
+from toolkit.geometry import rasterizer
+from toolkit.views import frontal
+from toolkit.views.rotate import rotate_view
 
 SIZE = (72, 64)
 
@@ -38,12 +39,12 @@ def test_a_batch_sees_what_single_photos_see(heads: np.ndarray, device: str) -> 
     triangles = head_triangles()
     corners = torch.from_numpy(triangles).to(device)
     points = torch.from_numpy(heads).to(device)
-    seen = meshes.rasterize(points, corners, SIZE)
+    seen = tensor_rasterizer.rasterize(points, corners, SIZE)
     places = seen.interpolate(corners, points[:, :, :2])
     photos = np.random.default_rng(0).integers(0, 255, (3, 64, 72, 3), np.uint8)
-    colours = meshes.look_up(torch.from_numpy(photos).to(device).permute(0, 3, 1, 2).float(), places)
+    colours = tensor_rasterizer.look_up(torch.from_numpy(photos).to(device).permute(0, 3, 1, 2).float(), places)
     for number, head in enumerate(heads):
-        alone = raster.rasterize(head, triangles, SIZE)
+        alone = rasterizer.rasterize(head, triangles, SIZE)
         covered = alone.triangle >= 0
         assert 0.3 < covered.mean() < 1
         assert ((seen.triangle[number] >= 0).cpu().numpy() == covered).mean() > 0.999
@@ -51,7 +52,7 @@ def test_a_batch_sees_what_single_photos_see(heads: np.ndarray, device: str) -> 
         expected = alone.interpolate(triangles, head[:, :2])
         off = np.abs(places[number].cpu().numpy() - expected)[covered]
         assert np.quantile(off, 0.999) < 0.01
-        single = raster.look_up(photos[number], expected)[covered]
+        single = rasterizer.look_up(photos[number], expected)[covered]
         batched = colours[number].permute(1, 2, 0).cpu().numpy()[covered]
         assert np.abs(single - batched).mean() < 2  # OpenCV rounds places to 1/32 pixel
 
@@ -75,7 +76,7 @@ def test_a_batch_of_frontal_views_is_that_of_single_photos(
 
 def test_a_mesh_outside_the_picture_is_not_seen() -> None:
     points = torch.tensor([[[100.0, 100, 0], [120, 100, 0], [100, 120, 0]], [[1, 1, 0], [9, 1, 0], [1, 9, 0]]])
-    seen = meshes.rasterize(points, torch.tensor([[0, 1, 2]]), (12, 12))
+    seen = tensor_rasterizer.rasterize(points, torch.tensor([[0, 1, 2]]), (12, 12))
     assert (seen.triangle[0] == -1).all()
     assert (seen.triangle[1] == 0).sum() == 45  # the pixels of half a 9 x 9 square, its edges included
     assert torch.isinf(seen.depth[0]).all()

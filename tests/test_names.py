@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.bulk import run_bulk
-from pipelines.plan import Job, plan_photos
-from pipelines.screen import printable
+from pipelines.commands.terminal.console import printable
+from pipelines.runtime.plan import Job, plan_photos
+from pipelines.runtime.run import run_bulk
 from tests.conftest import Run, tree
 from toolkit.errors import ConfigError
-from toolkit.images import write_whole
-from toolkit.ledger import Ledger, Outcome, read_ledger
-from toolkit.subject_rules import subject_rule
+from toolkit.photos.files import write_whole
+from toolkit.records.ledger import Ledger, Outcome, read_ledger
+from toolkit.records.subject_rules import subject_rule
 
 ODD = (
     b"-rf.jpg",
@@ -169,7 +169,7 @@ def test_names_that_differ_in_case_alone_collide_where_the_disk_is_blind_to_it(
     plan = plan_photos(tmp_path / "in", tmp_path / "out")
     seeing = [row.status for row in run_bulk(plan, lambda jobs: iter(work(list(jobs))), "", overwrite=True)]
     assert seeing == ["written"] * 5
-    monkeypatch.setattr("pipelines.bulk._is_blind_to_case", lambda ledger: True)
+    monkeypatch.setattr("pipelines.runtime.run._is_blind_to_case", lambda ledger: True)
     blind = {row.input: row.reason for row in run_bulk(plan, lambda jobs: iter(work(list(jobs))), "", overwrite=True)}
     assert [name for name, reason in blind.items() if not reason] == ["b.jpg"]
     assert blind["A.jpg"] == "collision: on this disk the same output as a.jpg; rename one of them"

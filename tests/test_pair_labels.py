@@ -3,10 +3,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipelines.pair_labels import PairLabels, read_pair_labels
+from pipelines.train.data.class_labels import PairLabels, read_pair_labels
 from toolkit.errors import DatasetError
-from toolkit.labels import write_labels
-from toolkit.subjects import Pair
+from toolkit.records.labels import write_labels
+from toolkit.records.subjects import Pair
 
 YAWS = (-60, -45, -30, -15, 0, 15, 30, 45, 60)
 

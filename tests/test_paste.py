@@ -9,17 +9,17 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipelines.configs import FrontalizeConfig
+from pipelines.batch.config import FrontalizeConfig
 from tests.conftest import Run, tree
-from toolkit.align import crop_to_photo
 from toolkit.errors import ConfigError
-from toolkit.geometry import Pose, head_pose
-from toolkit.images import encode_image
-from toolkit.landmarks import Face, Landmarker
-from toolkit.ledger import read_ledger
-from toolkit.paste import BORDER, cut_patch, paste
-from toolkit.photos import read_photo
-from toolkit.views import rotate_view
+from toolkit.faces.face import Face, Landmarker
+from toolkit.geometry.affine import crop_to_photo
+from toolkit.geometry.head_pose import Pose, head_pose
+from toolkit.photos.decode import read_photo
+from toolkit.photos.files import encode_image
+from toolkit.records.ledger import read_ledger
+from toolkit.views.paste import BORDER, cut_patch, paste
+from toolkit.views.rotate import rotate_view
 
 Photo = NDArray[np.uint8]
 

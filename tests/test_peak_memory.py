@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tests.conftest import FRONTALIZE
-from toolkit.images import encode_image
+from toolkit.photos.files import encode_image
 
 MOST = 2_000_000_000  # bytes
 

@@ -17,8 +17,8 @@ from PIL import ExifTags, Image, ImageOps, features
 
 from tests.icc import P3, RED_IN_P3, linear_grey_profile, rgb_profile
 from toolkit.errors import PhotoError, PhotoFailed, PhotoRejected
-from toolkit.images import encode_image, list_photos
-from toolkit.photos import Photo, decode_photo, read_photo
+from toolkit.photos.decode import Photo, decode_photo, read_photo
+from toolkit.photos.files import encode_image, list_photos
 
 Tag = ExifTags.Base
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipelines.plan import Job, plan_photos
+from pipelines.runtime.plan import Job, plan_photos
 from toolkit.errors import ConfigError, PhotoFailed
 
 
@@ -81,7 +81,9 @@ PHOTOS = st.sets(st.tuples(STEMS, st.sampled_from([".jpg", ".png", ".JPG"])).map
 def test_no_two_inputs_ever_write_to_one_output(
     photos: set[str], counts: list[int], blind: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipelines.plan.list_photos", lambda source, leave_out: (sorted(photos), Counter[str]()))
+    monkeypatch.setattr(
+        "pipelines.runtime.plan.list_photos", lambda source, leave_out: (sorted(photos), Counter[str]())
+    )
     plan = plan_photos(tmp_path, tmp_path.parent / "out")
     if blind:
         plan = plan.without_case_twins()

@@ -8,17 +8,17 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from toolkit.agreement import APART, SHARE, SPREAD, TURNED, agreed, apart, rebuilt
-from toolkit.cascade import FindConfig, open_landmarker
 from toolkit.errors import PhotoRejected
-from toolkit.landmarks import Face, Landmarker
-from toolkit.photos import read_photo
-from toolkit.profile_points import POINTS, Profile, ProfilePoints
-from toolkit.regions import Region, region_of_mesh
-from toolkit.shape import fit_points, known_shapes
-from toolkit.steady import SteadyMesh
-from toolkit.topology import MIRROR, SKIN
-from toolkit.turnable import TurnableHead, View
+from toolkit.faces.face import Face, Landmarker
+from toolkit.faces.shape_model import fit_points, known_shapes
+from toolkit.geometry.mesh_topology import MIRROR, SKIN
+from toolkit.landmarks.averaging import SteadyMesh
+from toolkit.landmarks.detection import Region, region_of_mesh
+from toolkit.landmarks.finder import FindConfig, open_landmarker
+from toolkit.landmarks.fusion import APART, SHARE, SPREAD, TURNED, agreed, apart, rebuilt
+from toolkit.landmarks.profile_network import POINTS, Profile, ProfilePoints
+from toolkit.photos.decode import read_photo
+from toolkit.views.rotate import TurnableHead, View
 
 Photo = NDArray[np.uint8]
 Points = NDArray[np.float64]

@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from models.attributes import AttributeDiscriminator, AttributeGenerator
+from models.attribute_gan import AttributeDiscriminator, AttributeGenerator
+from models.casia_net import Decoder, Encoder
 from models.multitask import MultitaskDiscriminator, MultitaskGenerator
 from models.siamese import SiameseDiscriminator, SiameseGenerator
-from models.trunk import Decoder, Encoder
 
 
 def weights(net: nn.Module) -> int:

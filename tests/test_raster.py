@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from toolkit.raster import look_up, rasterize
+from toolkit.geometry.rasterizer import look_up, rasterize
 
 
 def by_hand(points: np.ndarray, triangles: np.ndarray, width: int, height: int) -> np.ndarray:

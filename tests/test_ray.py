@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.plan import Job
-from pipelines.ray_engine import Stage, on_ray
+from pipelines.runtime.plan import Job
+from pipelines.runtime.ray_backend import Stage, on_ray
 from tests.conftest import Run, tree
-from toolkit.ledger import Outcome, read_ledger
+from toolkit.records.ledger import Outcome, read_ledger
 
 
 @pytest.fixture(scope="module", autouse=True)

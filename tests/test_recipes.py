@@ -18,25 +18,26 @@ from safetensors.torch import load_file
 
 from models.losses import contrastive, names
 from models.siamese import SiameseGenerator
-from pipelines.batches import Normalization, PairBatch
-from pipelines.checkpoint import GeneratorCard, load_generator, save_generator
-from pipelines.configs import RECIPE_NAMES, TrainConfig
-from pipelines.devices import open_fabric
-from pipelines.recipes.contour import WEIGHT, contour_weights
-from pipelines.recipes.multitask import MultitaskConfig
-from pipelines.recipes.recipe import Clock, TrainingSet, Workshop, fading, halved
-from pipelines.recipes.registry import RECIPES, make_recipe, recipe_settings
-from pipelines.recipes.scaleway import ScalewayConfig
-from pipelines.recipes.settings import with_settings
-from pipelines.recipes.siamese import SiameseConfig
-from pipelines.recipes.siamese_gan import SiameseGanConfig
-from pipelines.train import PATIENCE, Training, Watch
+from pipelines.runtime.devices import open_fabric
+from pipelines.train.config import RECIPE_NAMES, TrainConfig
+from pipelines.train.data.batches import PairBatch
+from pipelines.train.recipes.contour import WEIGHT, contour_weights
+from pipelines.train.recipes.multitask import MultitaskConfig
+from pipelines.train.recipes.recipe import Clock, TrainingSet, Workshop, fading, halved
+from pipelines.train.recipes.registry import RECIPES, make_recipe, recipe_settings
+from pipelines.train.recipes.scaleway import ScalewayConfig
+from pipelines.train.recipes.settings import with_settings
+from pipelines.train.recipes.siamese import SiameseConfig
+from pipelines.train.recipes.siamese_gan import SiameseGanConfig
+from pipelines.train.trainer import PATIENCE, Training, Watch
+from pipelines.weights.checkpoint import GeneratorCard, load_generator, save_generator
+from pipelines.weights.normalization import Normalization
 from tests.conftest import Run
 from toolkit.errors import CheckpointError, ConfigError, TrainingDiverged
-from toolkit.images import encode_image
-from toolkit.labels import write_labels
-from toolkit.photos import read_photo
-from toolkit.subjects import mask_of, read_pairs
+from toolkit.photos.decode import read_photo
+from toolkit.photos.files import encode_image
+from toolkit.records.labels import write_labels
+from toolkit.records.subjects import mask_of, read_pairs
 
 CPU = torch.device("cpu")
 

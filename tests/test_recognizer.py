@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from toolkit.align import AlignConfig, align_photo
+from toolkit.crops.align import AlignConfig, align_photo
 from toolkit.errors import ConfigError
-from toolkit.landmarks import Landmarker
-from toolkit.photos import read_photo
-from toolkit.recognizer import GREY, SIDE, Recognizer, as_recognizers_see
+from toolkit.faces.face import Landmarker
+from toolkit.identity.recognizer import GREY, SIDE, Recognizer, as_recognizers_see
+from toolkit.photos.decode import read_photo
 
 
 def test_one_person_looks_more_alike_than_two(shared: Path, landmarker: Landmarker) -> None:

@@ -9,16 +9,17 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from models.identity import Recognizer, displaced, mismatched, recolored
+from models.identity_loss import Recognizer, displaced, mismatched, recolored
 from models.refiner import KEPT, PatchDiscriminator, Refiner
-from pipelines.batches import Needs, Normalization, PairBatch
-from pipelines.checkpoint import GeneratorCard, save_generator
-from pipelines.generator import weights_path
-from pipelines.recipes.refiner import recolored_alike
+from pipelines.train.data.batches import Needs, PairBatch
+from pipelines.train.recipes.refiner import recolored_alike
+from pipelines.weights.checkpoint import GeneratorCard, save_generator
+from pipelines.weights.generator import weights_path
+from pipelines.weights.normalization import Normalization
 from tests.conftest import Run
-from toolkit.photos import read_photo
-from toolkit.subjects import mask_of, read_pairs
-from toolkit.wear import worn
+from toolkit.photos.decode import read_photo
+from toolkit.photos.degrade import worn
+from toolkit.records.subjects import mask_of, read_pairs
 
 YAWS = "--yaws=-50,0,70"
 
@@ -179,7 +180,7 @@ def test_batch_refines_by_default_with_weights_that_come_along(tmp_path: Path, p
 
 
 def test_masks_are_mirrored_with_their_views_and_never_recoloured() -> None:
-    from pipelines.augment import Augment
+    from pipelines.train.data.augment import Augment
 
     with pytest.raises(ValueError, match="windows and mirrors alone"):
         Needs(mask=True, augment=Augment(brightness=0.1))

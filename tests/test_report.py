@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from pipelines.configs import ReportConfig
-from pipelines.report import MOST_OUTPUTS, SIDES, Report
+from pipelines.report.config import ReportConfig
+from pipelines.report.report import MOST_OUTPUTS, SIDES, Report
 from tests.conftest import Run
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome-headless-shell")

@@ -4,7 +4,7 @@ import pytest
 
 from tests.test_plan import touch
 from toolkit.errors import DatasetError
-from toolkit.subjects import Pair, read_pairs, spread_over_subjects
+from toolkit.records.subjects import Pair, read_pairs, spread_over_subjects
 
 
 def test_pairs_are_matched_by_name_not_by_position(tmp_path: Path) -> None:

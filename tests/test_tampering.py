@@ -19,22 +19,23 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from models.attributes import AttributeGenerator
-from pipelines.batches import Normalization
-from pipelines.build_pairs import build_pairs
-from pipelines.checkpoint import GeneratorCard, load_generator, load_state, save_generator, save_state
-from pipelines.configs import BulkConfig, PairsConfig
-from pipelines.convert_weights import convert_weights
-from pipelines.runs import Metrics, claim_run
+from models.attribute_gan import AttributeGenerator
+from pipelines.export.convert_weights import convert_weights
+from pipelines.pairs.build import build_pairs
+from pipelines.pairs.config import PairsConfig
+from pipelines.runtime.config import BulkConfig
+from pipelines.train.run_folder import Metrics, claim_run
+from pipelines.weights.checkpoint import GeneratorCard, load_generator, load_state, save_generator, save_state
+from pipelines.weights.normalization import Normalization
 from tests.conftest import Run
 from toolkit.errors import CheckpointError, ConfigError, DatasetError
-from toolkit.labels import read_labels
-from toolkit.ledger import MOST_LINE, read_ledger
-from toolkit.photos import MOST_BYTES, MOST_PIXELS
-from toolkit.recognizer import Recognizer
-from toolkit.subject_rules import subject_rule
-from toolkit.task_landmarker import TaskLandmarker
-from toolkit.yunet import YuNet
+from toolkit.identity.recognizer import Recognizer
+from toolkit.landmarks.mediapipe_tasks import TaskLandmarker
+from toolkit.landmarks.yunet import YuNet
+from toolkit.photos.decode import MOST_BYTES, MOST_PIXELS
+from toolkit.records.labels import read_labels
+from toolkit.records.ledger import MOST_LINE, read_ledger
+from toolkit.records.subject_rules import subject_rule
 
 CPU = torch.device("cpu")
 CARD = GeneratorCard(
@@ -325,12 +326,12 @@ def test_all_weights_that_come_along_fit_their_cards() -> None:
 def test_no_package_of_ours_unpickles_or_evaluates() -> None:
     """pickle, marshal, eval, exec and shells: each place where one is used is named here, with the reason."""
     allowed = {
-        "pipelines/ray_engine.py",  # between our own processes, as Ray does
-        "pipelines/legacy_pickle.py",  # an Unpickler that knows tensors and refuses every other name
-        "pipelines/workers.py",  # what our own worker processes say, through a pipe that nobody else has
-        "pipelines/worker_process.py",
-        "pipelines/checkpoint.py",  # the name of an error
-        "pipelines/convert_weights.py",  # likewise
+        "pipelines/runtime/ray_backend.py",  # between our own processes, as Ray does
+        "pipelines/export/legacy_pickle.py",  # an Unpickler that knows tensors and refuses every other name
+        "pipelines/runtime/worker_pool.py",  # what our own worker processes say, through a pipe that nobody else has
+        "pipelines/runtime/worker_process.py",
+        "pipelines/weights/checkpoint.py",  # the name of an error
+        "pipelines/export/convert_weights.py",  # likewise
     }
     root = Path(__file__).parents[1]
     words = (
@@ -377,7 +378,7 @@ def test_opencv_decodes_no_file_of_anybodys() -> None:
         for path in (root / package).rglob("*.py")
         if any(word in path.read_text() for word in words)
     }
-    assert found == {"toolkit/wear.py"}  # what it has just encoded itself
+    assert found == {"toolkit/photos/degrade.py"}  # what it has just encoded itself
 
 
 def test_no_package_of_ours_knows_a_network() -> None:

@@ -9,16 +9,16 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from pipelines.checkpoint import load_generator, load_state
-from pipelines.configs import TrainConfig
-from pipelines.recipes.registry import recipe_settings
-from pipelines.recipes.scaleway import ScalewayConfig
-from pipelines.recipes.settings import with_settings
-from pipelines.train import Training, total_steps
+from pipelines.train.config import TrainConfig
+from pipelines.train.recipes.registry import recipe_settings
+from pipelines.train.recipes.scaleway import ScalewayConfig
+from pipelines.train.recipes.settings import with_settings
+from pipelines.train.trainer import Training, total_steps
+from pipelines.weights.checkpoint import load_generator, load_state
 from tests.conftest import Run
 from toolkit.errors import CheckpointError, ConfigError
-from toolkit.images import encode_image
-from toolkit.photos import read_photo
+from toolkit.photos.decode import read_photo
+from toolkit.photos.files import encode_image
 
 
 def never() -> bool:

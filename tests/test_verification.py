@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from toolkit.verification import (
+from toolkit.identity.verification import (
     FOLDS,
     area_under_curve,
     draw_strangers,

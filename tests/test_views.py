@@ -8,23 +8,23 @@ import pytest
 from numpy.typing import NDArray
 from skimage.metrics import structural_similarity
 
-from toolkit.align import AlignConfig, align_photo
-from toolkit.cascade import FindConfig, open_landmarker
-from toolkit.contour import within_contour
-from toolkit.frontal import _person
-from toolkit.geometry import head_pose
-from toolkit.landmarks import Face, Landmarker
-from toolkit.layers import fill, person_likelihood, person_mask, person_only
-from toolkit.mesh import build_head, head_mirror, head_triangles, normals, oval
-from toolkit.photos import read_photo
-from toolkit.relief import draw_depths
-from toolkit.rim import without_rim
-from toolkit.shape import fit_shape, head_coordinates, known_shapes
-from toolkit.silhouette import _tidied, outlined
-from toolkit.steady import SteadyMesh
-from toolkit.topology import MIRROR, SKIN
-from toolkit.turnable import TurnableHead
-from toolkit.views import frontal_view, rotate_view
+from toolkit.crops.align import AlignConfig, align_photo
+from toolkit.faces.depth_jitter import draw_depths
+from toolkit.faces.face import Face, Landmarker
+from toolkit.faces.head_mesh import build_head, head_mirror, head_triangles, normals, oval
+from toolkit.faces.shape_model import fit_shape, head_coordinates, known_shapes
+from toolkit.geometry.head_pose import head_pose
+from toolkit.geometry.mesh_topology import MIRROR, SKIN
+from toolkit.landmarks.averaging import SteadyMesh
+from toolkit.landmarks.finder import FindConfig, open_landmarker
+from toolkit.photos.decode import read_photo
+from toolkit.views.backlight import without_rim
+from toolkit.views.frontal import _person, frontal_view
+from toolkit.views.head_outline import _tidied, outlined
+from toolkit.views.inpaint import fill, person_only
+from toolkit.views.profile_contour import within_contour
+from toolkit.views.rotate import TurnableHead, rotate_view
+from toolkit.views.segmentation import person_likelihood, person_mask
 
 Photo = NDArray[np.uint8]
 
@@ -225,8 +225,8 @@ def test_a_notch_ahead_of_the_mesh_is_wall_and_one_behind_it_is_face() -> None:
 
 
 def test_where_nothing_tells_the_head_its_mesh_does(head: Photo, face: Face, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("toolkit.frontal.outlined", lambda *_: None)
-    monkeypatch.setattr("toolkit.frontal.shows_face", lambda *_: False)
+    monkeypatch.setattr("toolkit.views.frontal.outlined", lambda *_: None)
+    monkeypatch.setattr("toolkit.views.frontal.shows_face", lambda *_: False)
     view = rotate_view(head, face, 70)
     mask = _person(view.image, view.landmarks[:SKIN], fit_shape(view.landmarks))
     assert mask is not None
@@ -269,7 +269,9 @@ def test_light_from_behind_is_taken_from_the_chin_and_left_on_nose_and_lips(
     assert (kept[below][rim[below]] == 0).mean() > 0.9
     assert np.array_equal(kept[above], mask[above])
     assert np.array_equal(without_rim(dim, mask, mesh, fit), mask)
-    monkeypatch.setattr("toolkit.frontal._person", lambda photo, *_: (photo > wall).all(axis=2).astype(np.float32))
+    monkeypatch.setattr(
+        "toolkit.views.frontal._person", lambda photo, *_: (photo > wall).all(axis=2).astype(np.float32)
+    )
     views = [frontal_view(photo, Face(view.landmarks, None), 128)[0].astype(float) for photo in (dim, lit)]
     assert np.abs(views[0] - views[1])[112:126, 60:68].mean() < 15  # the chin; 106 with the rim
 
@@ -304,7 +306,7 @@ def test_a_face_close_to_the_camera_keeps_its_shape(monkeypatch: pytest.MonkeyPa
     turned = shape @ np.array([[np.cos(angle), 0, -np.sin(angle)], [0, 1, 0], [np.sin(angle), 0, np.cos(angle)]]).T
     far, near = (fit_shape(_photographed(turned, closeness)) for closeness in (0.0, 0.25))  # 0.25: 45 cm
     assert near.closeness > far.closeness + 0.08
-    monkeypatch.setattr("toolkit.shape.CLOSENESS_VARIES", 1e-6)
+    monkeypatch.setattr("toolkit.faces.shape_model.CLOSENESS_VARIES", 1e-6)
     blind = fit_shape(_photographed(turned, 0.25))
     off, off_blind = (np.abs(fit.shape - shape)[:, :2].mean() for fit in (near, blind))
     assert off < 0.8 * off_blind

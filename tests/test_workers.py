@@ -8,8 +8,8 @@ from functools import partial
 import numpy as np
 import pytest
 
-from pipelines.configs import JobLimits
-from pipelines.workers import Crash, run_in_workers
+from pipelines.runtime.config import JobLimits
+from pipelines.runtime.worker_pool import Crash, run_in_workers
 from toolkit.errors import ConfigError
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from mediapipe.python.solutions import face_mesh_connections as edges
 from numpy.typing import NDArray
 
-from toolkit.geometry import head_frame
+from toolkit.geometry.head_pose import head_frame
 
 Points = NDArray[np.float64]
 EAR_SIDES = (234, 454)  # the head turns about the midpoint between these

@@ -5,8 +5,12 @@ from typing import Annotated
 
 import typer
 
-from pipelines.align_photos import align_photos
-from pipelines.commands.options import (
+from pipelines.align.align_photos import align_photos
+from pipelines.align.config import AlignPhotosConfig
+from pipelines.commands.terminal.arguments import parse_shard
+from pipelines.commands.terminal.bulk import checked_limit, lanes_of, planned, run_watched
+from pipelines.commands.terminal.console import Screen
+from pipelines.commands.terminal.options import (
     ALL,
     CORES,
     WHOLE,
@@ -21,17 +25,12 @@ from pipelines.commands.options import (
     Shard,
     Source,
     Workers,
-    checked_limit,
-    lanes_of,
-    planned,
-    run_watched,
 )
-from pipelines.configs import AlignPhotosConfig, BulkConfig, ImageFormat, require_cpu
-from pipelines.parsing import parse_shard
-from pipelines.screen import Interrupt, Screen
-from toolkit.align import AlignConfig, FacePolicy
-from toolkit.cascade import FindConfig
-from toolkit.geometry import Template
+from pipelines.runtime.config import BulkConfig, ImageFormat, require_cpu
+from pipelines.runtime.interrupt import Interrupt
+from toolkit.crops.align import AlignConfig, FacePolicy
+from toolkit.geometry.crop import Template
+from toolkit.landmarks.finder import FindConfig
 
 CROP, FIND, DEFAULT = AlignConfig(), FindConfig(), AlignPhotosConfig()
 

@@ -4,7 +4,12 @@ from typing import Annotated
 
 import typer
 
-from pipelines.commands.options import (
+from pipelines.batch.config import FrontalizeConfig
+from pipelines.batch.geometric import frontal_views
+from pipelines.commands.terminal.arguments import parse_shard
+from pipelines.commands.terminal.bulk import checked_limit, lanes_of, planned, run_watched
+from pipelines.commands.terminal.console import Screen
+from pipelines.commands.terminal.options import (
     ALL,
     CORES,
     WHOLE,
@@ -19,15 +24,9 @@ from pipelines.commands.options import (
     Shard,
     Source,
     Workers,
-    checked_limit,
-    lanes_of,
-    planned,
-    run_watched,
 )
-from pipelines.configs import BulkConfig, Engine, FrontalizeConfig, ImageFormat, require_cpu
-from pipelines.frontal_views import frontal_views
-from pipelines.parsing import parse_shard
-from pipelines.screen import Interrupt, Screen
+from pipelines.runtime.config import BulkConfig, Engine, ImageFormat, require_cpu
+from pipelines.runtime.interrupt import Interrupt
 
 DEFAULT = FrontalizeConfig(model="refiner")
 
@@ -87,7 +86,7 @@ def batch(
             screen.say("frontalizing by geometry on the CPU")
             outcomes = frontal_views(plan, config, bulk, stop)
         else:
-            from pipelines.frontalize import Frontalizer
+            from pipelines.batch.network import Frontalizer
 
             frontalizer = Frontalizer(config)
             screen.say(f"frontalizing with {frontalizer.card.architecture} on {frontalizer.place}")

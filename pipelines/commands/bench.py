@@ -8,15 +8,18 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from pipelines.commands.options import CORES, Device, Json, Quiet, Workers
-from pipelines.configs import BenchConfig, BulkConfig, FrontalizeConfig
-from pipelines.demo import draw_photos
-from pipelines.frontal_views import frontal_views
-from pipelines.plan import plan_photos
-from pipelines.screen import INTERRUPTED, Interrupt, Screen
+from pipelines.batch.config import FrontalizeConfig
+from pipelines.batch.geometric import frontal_views
+from pipelines.bench.config import BenchConfig
+from pipelines.commands.terminal.console import INTERRUPTED, Screen
+from pipelines.commands.terminal.options import CORES, Device, Json, Quiet, Workers
+from pipelines.demo_photos import draw_photos
+from pipelines.runtime.config import BulkConfig
+from pipelines.runtime.interrupt import Interrupt
+from pipelines.runtime.plan import plan_photos
 from toolkit.errors import ConfigError
-from toolkit.images import list_photos
-from toolkit.subjects import spread_over_subjects
+from toolkit.photos.files import list_photos
+from toolkit.records.subjects import spread_over_subjects
 
 DEFAULT = BenchConfig()
 PER_WORKER = 144  # photos of the run from end to end
@@ -34,9 +37,9 @@ def bench(
     quiet: Quiet = False,
 ) -> None:
     """How fast each stage runs on this machine, and what 1,000 and 1,000,000 photos would take."""
-    from pipelines.bench import NETWORK, Bench
-    from pipelines.photo_laps import SIDE
-    from pipelines.timings import Timing, machine, steady_rates
+    from pipelines.bench.bench import NETWORK, Bench
+    from pipelines.bench.photo_stages import SIDE
+    from pipelines.bench.rates import Timing, machine, steady_rates
 
     screen, bulk = Screen(json, quiet), BulkConfig(workers=workers)
     config = BenchConfig(photos=photos, rounds=rounds, device=device)
@@ -85,8 +88,8 @@ def _end_to_end(
     screen: Screen, sample: list[Path], scratch: Path, model: str, bulk: BulkConfig, device: str, stop: Interrupt
 ) -> list[float]:
     """Do the sample as often as it takes; when each photo was done, seconds."""
-    from pipelines.frontalize import Frontalizer
-    from pipelines.photo_laps import SIDE
+    from pipelines.batch.network import Frontalizer
+    from pipelines.bench.photo_stages import SIDE
 
     source = scratch / "sample"
     source.mkdir(exist_ok=True)

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from pipelines.commands.options import Json, Quiet
-from pipelines.screen import Screen
+from pipelines.commands.terminal.console import Screen
+from pipelines.commands.terminal.options import Json, Quiet
 
 
 def convert(
@@ -18,7 +18,7 @@ def convert(
     quiet: Quiet = False,
 ) -> None:
     """A run's weights in half precision; or those of `scaleway/frontalization`, of which nothing is run."""
-    from pipelines.convert_weights import convert_weights, halve_weights
+    from pipelines.export.convert_weights import convert_weights, halve_weights
 
     screen = Screen(json, quiet)
     ours = weights.is_dir() or weights.suffix == ".safetensors"

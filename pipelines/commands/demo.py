@@ -7,18 +7,24 @@ from typing import Annotated
 
 import typer
 
-from pipelines.build_pairs import build_pairs
-from pipelines.bulk import digest
-from pipelines.commands.options import CORES, Quiet, Workers, align_into
+from pipelines.batch.config import FrontalizeConfig
 from pipelines.commands.report import draw_page
+from pipelines.commands.terminal.bulk import align_into
+from pipelines.commands.terminal.console import INTERRUPTED, Screen, describe
+from pipelines.commands.terminal.options import CORES, Quiet, Workers
 from pipelines.commands.train import train_watched
-from pipelines.configs import BulkConfig, FrontalizeConfig, Loader, PairsConfig, ReportConfig, TrainConfig
-from pipelines.contact_sheet import contact_sheet, read_strips
-from pipelines.demo import draw_photos
-from pipelines.plan import plan_photos
-from pipelines.report import Report
-from pipelines.screen import INTERRUPTED, Interrupt, Screen, describe
-from toolkit.images import encode_image, write_whole
+from pipelines.demo_photos import draw_photos
+from pipelines.pairs.build import build_pairs
+from pipelines.pairs.config import PairsConfig
+from pipelines.report.config import ReportConfig
+from pipelines.report.contact_sheet import contact_sheet, read_strips
+from pipelines.report.report import Report
+from pipelines.runtime.config import BulkConfig
+from pipelines.runtime.interrupt import Interrupt
+from pipelines.runtime.plan import plan_photos
+from pipelines.runtime.run import digest
+from pipelines.train.config import Loader, TrainConfig
+from toolkit.photos.files import encode_image, write_whole
 
 STEPS, BATCH_SIZE = 150, 8
 FASTER = {"learning_rate": "6e-4"}  # three times the recipe's: one face is soon learnt, and a newcomer does not wait
@@ -62,7 +68,7 @@ def _loader() -> Loader:
 
 
 def _frontalize(screen: Screen, photos: Path, frontal: Path, model: str, bulk: BulkConfig, stop: Interrupt) -> str:
-    from pipelines.frontalize import Frontalizer
+    from pipelines.batch.network import Frontalizer
 
     plan = plan_photos(photos, frontal)
     frontalizer = Frontalizer(FrontalizeConfig(model=model))

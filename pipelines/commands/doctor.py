@@ -6,9 +6,9 @@ from pathlib import Path
 import typer
 from rich.table import Table
 
-from pipelines.commands.options import Json, Quiet
+from pipelines.commands.terminal.console import Screen
+from pipelines.commands.terminal.options import Json, Quiet
 from pipelines.doctor import Check, cpu_path_works, examine
-from pipelines.screen import Screen
 
 COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipelines.commands.options import CORES, Device, Json, Quiet, Workers
-from pipelines.configs import EvaluateConfig
-from pipelines.screen import INTERRUPTED, Interrupt, Screen
+from pipelines.commands.terminal.console import INTERRUPTED, Screen
+from pipelines.commands.terminal.options import CORES, Device, Json, Quiet, Workers
+from pipelines.evaluate.config import EvaluateConfig
+from pipelines.runtime.interrupt import Interrupt
 from toolkit.errors import ConfigError
-from toolkit.images import write_whole
+from toolkit.photos.files import write_whole
 
 if TYPE_CHECKING:
-    from pipelines.evaluate import Evaluation
-
+    from pipelines.evaluate.evaluate import Evaluation
 DEFAULT = EvaluateConfig()
 SHOWN = 10  # pairs that could not be read; --json has them all
 
@@ -53,7 +53,7 @@ def evaluate(
         workers=workers,
     )
     _check_page(out)
-    from pipelines.evaluate import Evaluation
+    from pipelines.evaluate.evaluate import Evaluation
 
     screen, started = Screen(json, quiet), time.monotonic()
     with Interrupt() as stop:
@@ -87,7 +87,7 @@ def _check_page(out: Path) -> None:
 
 
 def _write_page(out: Path, evaluation: "Evaluation", document: dict[str, Any]) -> None:
-    from pipelines.evaluation_page import Example, evaluation_page
+    from pipelines.evaluate.page import Example, evaluation_page
 
     def examples(some: list[Any]) -> list[Example]:
         rows = ([evaluation.row(candidate, shown.number) for candidate in evaluation.candidates] for shown in some)
@@ -109,7 +109,7 @@ def _tell(screen: Screen, document: dict[str, Any], seconds: float) -> None:
 
 
 def _tell_table(screen: Screen, document: dict[str, Any]) -> None:
-    from pipelines.scores import headings, lines
+    from pipelines.evaluate.summary import headings, lines
 
     rows = [["pairs of", "model", *headings(document)]]
     rows += [[line.pairs, line.model, *line.cells] for line in lines(document)]

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from pipelines.commands.options import Json, Quiet
-from pipelines.screen import Screen
+from pipelines.commands.terminal.console import Screen
+from pipelines.commands.terminal.options import Json, Quiet
 from toolkit.errors import ExportDiffers
 
 
@@ -17,7 +17,7 @@ def export(
     quiet: Quiet = False,
 ) -> None:
     """The generator of a run as ONNX, for other runtimes; written once ONNX Runtime gives torch's numbers."""
-    from pipelines.export_onnx import BATCHES, BOUND, OPSET, OnnxExport
+    from pipelines.export.onnx import BATCHES, BOUND, OPSET, OnnxExport
 
     screen, exporting = Screen(json, quiet), OnnxExport(run, out)
     inputs = {name: each.meaning for name, each in exporting.inputs.items()}

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from pipelines.commands.options import Device, Json, Quiet
-from pipelines.screen import Screen
+from pipelines.commands.terminal.console import Screen
+from pipelines.commands.terminal.options import Device, Json, Quiet
 
 
 def generate(
@@ -20,7 +20,7 @@ def generate(
     quiet: Quiet = False,
 ) -> None:
     """Faces with asked-for traits, from an attribute-conditioned generator."""
-    from pipelines.generate_faces import generate_faces, parse_attributes
+    from pipelines.export.generate_faces import generate_faces, parse_attributes
 
     screen = Screen(json, quiet)
     names = generate_faces(run, out, parse_attributes(attributes), n, seed, device)

@@ -5,10 +5,12 @@ from typing import Annotated
 
 import typer
 
-from pipelines.commands.options import CORES, Json, Quiet, Workers
-from pipelines.configs import BulkConfig, ReportConfig
-from pipelines.report import Report
-from pipelines.screen import INTERRUPTED, Interrupt, Screen
+from pipelines.commands.terminal.console import INTERRUPTED, Screen
+from pipelines.commands.terminal.options import CORES, Json, Quiet, Workers
+from pipelines.report.config import ReportConfig
+from pipelines.report.report import Report
+from pipelines.runtime.config import BulkConfig
+from pipelines.runtime.interrupt import Interrupt
 
 DEFAULT = ReportConfig()
 

@@ -5,9 +5,10 @@ from typing import Annotated
 
 import typer
 
-from pipelines.commands.options import CORES, Device, Json, Quiet, Workers
-from pipelines.configs import RECIPE_NAMES, Loader, Precision, TrainConfig
-from pipelines.screen import INTERRUPTED, Interrupt, Screen
+from pipelines.commands.terminal.console import INTERRUPTED, Screen
+from pipelines.commands.terminal.options import CORES, Device, Json, Quiet, Workers
+from pipelines.runtime.interrupt import Interrupt
+from pipelines.train.config import RECIPE_NAMES, Loader, Precision, TrainConfig
 from toolkit.errors import ConfigError, TrainingDiverged
 
 DEFAULT = TrainConfig(dataset="")
@@ -76,7 +77,7 @@ def train_watched(
     screen: Screen, config: TrainConfig, run: Path, device: str, workers: int, stop: Interrupt
 ) -> dict[str, object]:
     """Train to the end with a progress bar; what a program would want to know of it."""
-    from pipelines.train import REPLACED, Progress, Training
+    from pipelines.train.trainer import REPLACED, Progress, Training
 
     def note(now: Progress) -> str:
         losses = " ".join(f"{name} {loss:.4f}" for name, loss in now.losses.items())

@@ -1,0 +1,109 @@
+"""CelebA: photos by number, and text files that say what each of them shows.
+
+Liu, Luo, Wang, Tang: Deep Learning Face Attributes in the Wild, ICCV 2015. ``list_attr_celeba.txt``: the count, a line
+with the names of 40 attributes, then ``000001.jpg -1 1 ...``; ``list_eval_partition.txt``: ``000001.jpg 0`` (0 train,
+1 validation, 2 test); ``identity_CelebA.txt``: ``000001.jpg 2880``. The tables that Kaggle hands on, with commas and
+a header, are read as well.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from pipelines.pairs.importers.listing import Item, Listing, without_collisions
+from toolkit.errors import ConfigError, PhotoRejected
+from toolkit.records.labels import ATTRIBUTE
+from toolkit.records.ledger import refused
+from toolkit.records.subjects import PARTS
+
+FORM = "listed in list_attr_celeba.txt"
+_ATTRIBUTES, _PARTITION, _IDENTITY = "list_attr_celeba", "list_eval_partition", "identity_CelebA"
+_FOLDERS = (".", "Anno", "Eval", "..", "../Anno", "../Eval")  # as the set is handed out; SRC may be the photos' folder
+_BITS = {"1": 1, "-1": 0, "0": 0}
+
+
+def list_celeba(source: Path, photos: Sequence[str]) -> Listing:
+    """Read the tables of CelebA.
+
+    Args:
+        source: SRC; the tables lie there, in ``Anno`` and ``Eval``, or beside it.
+        photos: relative paths.
+
+    Returns:
+        Each photo a subject of its own, target and input at once. Refused: ``no-attributes`` for photos that the
+        list does not name, ``collision``.
+
+    Raises:
+        ConfigError: no list of attributes, or a table of another form; says where.
+    """
+    paths = {name: _find(source, name) for name in (_ATTRIBUTES, _PARTITION, _IDENTITY)}
+    attributes = _attributes(paths[_ATTRIBUTES], source)
+    partition = {name: PARTS[int(part)] for name, part in _pairs(paths[_PARTITION], re.compile(r"[012]"))}
+    person = dict(_pairs(paths[_IDENTITY], re.compile(r"\d+")))
+    named, refusals = [], []
+    for photo in photos:
+        stem = Path(photo).stem  # the same photos are handed out as .jpg and .png
+        if stem in attributes:
+            labels = {"person": person.get(stem), "partition": partition.get(stem), **attributes[stem]}
+            named.append(Item(photo, stem, stem, "both", labels))
+        else:
+            refusals.append(refused(photo, PhotoRejected("no-attributes", f"{stem} is not {FORM}")))
+    items, collided = without_collisions(named)
+    return Listing(items, refusals + collided, _digest(paths))
+
+
+def _find(source: Path, name: str) -> Path | None:
+    places = (source / folder / f"{name}{suffix}" for folder in _FOLDERS for suffix in (".txt", ".csv"))
+    return next((path for path in places if path.is_file()), None)
+
+
+def _digest(paths: dict[str, Path | None]) -> str:
+    whole = hashlib.sha256()
+    for name, path in paths.items():
+        whole.update(name.encode() + (path.read_bytes() if path else b""))
+    return whole.hexdigest()
+
+
+def _attributes(path: Path | None, source: Path) -> dict[str, dict[str, Any]]:
+    """By photo, without suffix: columns of labels.csv, 1 or 0."""
+    if path is None:
+        places = ", ".join(str((source / folder).resolve()) for folder in _FOLDERS)
+        raise ConfigError(f"SRC {source}: no {_ATTRIBUTES}.txt; looked in {places}. It comes with CelebA, in Anno/")
+    lines = _lines(path)
+    _, header = next(lines, (0, []))
+    if len(header) == 1 and header[0].isdecimal():  # how many lines follow
+        _, header = next(lines, (0, []))
+    names = [ATTRIBUTE + name for name in (header[1:] if header[:1] == ["image_id"] else header)]
+    if not names:
+        raise ConfigError(f"{path}: no names of attributes on its second line; is it CelebA's own list?")
+    table = {}
+    for number, cells in lines:
+        if len(cells) != len(names) + 1 or not set(cells[1:]) <= _BITS.keys():
+            raise ConfigError(
+                f"{path}, line {number}: {' '.join(cells)[:60]!r} is not a photo with {len(names)} times 1 or -1"
+            )
+        table[Path(cells[0]).stem] = dict(zip(names, map(_BITS.__getitem__, cells[1:]), strict=True))
+    return table
+
+
+def _pairs(path: Path | None, value: re.Pattern[str]) -> Iterator[tuple[str, str]]:
+    """Photo, without suffix, and what a two-column table says of it; nothing without the table."""
+    for number, cells in _lines(path) if path else ():
+        if cells[0] == "image_id":
+            continue
+        if len(cells) != 2 or not value.fullmatch(cells[1]):
+            raise ConfigError(f"{path}, line {number}: {' '.join(cells)[:60]!r} is not a photo and {value.pattern}")
+        yield Path(cells[0]).stem, cells[1]
+
+
+def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Line number and cells of the lines that are not empty."""
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            for number, line in enumerate(file, 1):
+                if cells := line.replace(",", " ").split():
+                    yield number, cells
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read ({error})") from error

@@ -1,1 +1,0 @@
-"""Training recipes: nets, losses and one step each. The loop in pipelines.train calls nothing else."""

@@ -1,0 +1,31 @@
+"""An orderly stop on Ctrl-C."""
+
+import signal
+from collections.abc import Callable
+from types import FrameType, TracebackType
+
+Stop = Callable[[], bool]  # asked between jobs; True means: finish what is in hand and return
+
+
+class Interrupt:
+    """Ctrl-C as a question that loops ask between jobs; pressed twice, it stops at once."""
+
+    def __init__(self) -> None:
+        self.pressed = False
+
+    def __call__(self) -> bool:
+        return self.pressed
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if self.pressed:
+            raise KeyboardInterrupt
+        self.pressed = True
+
+    def __enter__(self) -> "Interrupt":
+        self._before = signal.signal(signal.SIGINT, self._note)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        signal.signal(signal.SIGINT, self._before)

@@ -1,0 +1,87 @@
+"""Reading the pairs of a step by a loader's own means, past files that cannot be decoded."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.train.data.batches import Feed
+from toolkit.errors import DatasetError, PhotoError
+from toolkit.records.subjects import mask_of
+
+Read = TypeVar("Read")
+
+
+@dataclass(frozen=True, slots=True)
+class Sample(Generic[Read]):
+    """One pair as it was read: its files are its input, its target and, where asked for, a second input or a mask."""
+
+    index: int  # the pair's number
+    second: int  # number of the pair whose input is the second one; -1 without
+    files: tuple[str, ...]
+    images: tuple[Read, ...]
+
+
+class PairReader(Generic[Read]):
+    """Reads pairs, and takes the next of the set for one that cannot be read: which one depends on nothing else.
+
+    Args:
+        feed: what to read.
+        read: an absolute path to whatever the loader works with; raises PhotoError.
+
+    Attributes:
+        damaged: files that could not be read, with the reason.
+    """
+
+    def __init__(self, feed: Feed, read: Callable[[str], Read]) -> None:
+        self._feed, self._read = feed, read
+        self.damaged: dict[str, str] = {}
+
+    def samples(self, indices: Sequence[int], uniform: NDArray[np.float64]) -> list[Sample[Read]]:
+        """Read so many pairs.
+
+        Args:
+            indices: B numbers of pairs.
+            uniform: (B, 2 or more) random numbers that choose the second inputs.
+
+        Raises:
+            DatasetError: no pair of the set can be read.
+        """
+        return [self._sample(int(index), *row[:2]) for index, row in zip(indices, uniform, strict=True)]
+
+    def _sample(self, index: int, chance: float, choice: float) -> Sample[Read]:
+        masked = self._feed.needs.mask
+        index, files, images = self._first_readable(
+            index, lambda pair: (pair.input, pair.target, *([mask_of(pair.input)] if masked else ()))
+        )
+        partner, labels = self._feed.needs.second, self._feed.labels
+        if partner is None or labels is None:
+            return Sample(index, -1, files, images)
+        wanted = labels.partner(index, partner, chance, choice)
+        second, more_files, more_images = self._first_readable(wanted, lambda pair: (pair.input,))
+        return Sample(index, second, files + more_files, images + more_images)
+
+    def _first_readable(
+        self, index: int, names: Callable[..., tuple[str, ...]]
+    ) -> tuple[int, tuple[str, ...], tuple[Read, ...]]:
+        """The first pair from this one on, round the set, all of whose files of these names can be read."""
+        pairs = self._feed.pairs
+        for number in chain(range(index, len(pairs)), range(index)):
+            files = tuple(self._feed.file(name) for name in names(pairs[number]))
+            images = [image for file in files if (image := self._try(file)) is not None]
+            if len(images) == len(files):
+                return number, files, tuple(images)
+        file, reason = next(iter(self.damaged.items()))
+        raise DatasetError(f"{self._feed.root}: not one pair can be decoded; {file}: {reason}")
+
+    def _try(self, file: str) -> Read | None:
+        if file in self.damaged:
+            return None
+        try:
+            return self._read(file)
+        except PhotoError as error:
+            self.damaged[file] = error.reason
+            return None

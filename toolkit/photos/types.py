@@ -1,0 +1,6 @@
+"""What an image is."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Photo = NDArray[np.uint8]
