@@ -68,7 +68,7 @@ def anchors(landmarks: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArra
     were placed by hand: CHIN_LOWER is the mean distance there, in shares of the mesh's own distance
     from midpoint to chin; the heights of the eyes agree within 0.1 %. The hand-placed points count
     from the corner of the first pixel (half a pixel, 0.2 %): only so do faces and their mirror
-    images agree. tests/test_accuracy.py measures what is left.
+    images agree. tests/toolkit/crops/test_accuracy.py measures what is left.
 
     Returns:
         (2,) inner-eye midpoint and (2,) chin, pixels of the photo. Both are taken in the head's

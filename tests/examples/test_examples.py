@@ -15,7 +15,7 @@ from toolkit.photos.decode import read_photo
 from toolkit.photos.files import encode_image
 from toolkit.records.labels import read_labels, write_labels
 
-EXAMPLES = Path(__file__).parents[1] / "examples"
+EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 def example(name: str, *words: object) -> str:

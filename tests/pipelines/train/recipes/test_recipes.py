@@ -380,7 +380,7 @@ def test_two_processes_with_half_the_batch_each_train_as_one_with_the_whole(data
 
 
 def test_a_recipe_of_ones_own_is_one_file(dataset: Path, tmp_path: Path, run: Run) -> None:
-    own = Path(__file__).parents[1] / "examples" / "sharp_recipe.py"
+    own = Path(__file__).parents[4] / "examples" / "sharp_recipe.py"
     words = ["train", dataset, tmp_path / "r", "--steps", 1, "--batch-size", 2, "--loader", "torch", "--recipe"]
     result = run(*words, own, "--set", "edge_weight=2", "--json")
     assert set(json.loads(result.stdout)["losses"]) == {"l1", "edges"}, result.stderr

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tests.conftest import Run
-from tests.test_examples import EXAMPLES
-from tests.test_photos import saved
+from tests.examples.test_examples import EXAMPLES
+from tests.toolkit.photos.test_decode import saved
 from toolkit.photos.files import encode_image, list_photos, write_whole
 from toolkit.records.ledger import LEDGER_NAME, Ledger, Outcome, read_ledger
 
