@@ -6,13 +6,21 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3; do \
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: demo test check lint bench
+.PHONY: demo test quick check lint bench
 
 demo: $(READY)
 	@start=$$(date +%s); $(BIN)/frontalize demo demo && echo "make demo: $$(($$(date +%s) - start)) s"
 
+# worksteal: each process begins with half of the files in order, so fixtures of a file are made once, and takes from the
+# other when it is done. loadfile would start files with few, slow tests last.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
+
 test: $(READY)
-	@start=$$(date +%s); $(BIN)/python -m pytest -n 2 && echo "make test: $$(($$(date +%s) - start)) s"
+	@start=$$(date +%s); $(PYTEST) && echo "make test: $$(($$(date +%s) - start)) s"
+
+# While editing: what is quick, of every package, and nothing that needs a GPU.
+quick: $(READY)
+	@start=$$(date +%s); $(PYTEST) -m "not slow and not gpu" && echo "make quick: $$(($$(date +%s) - start)) s"
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -24,9 +32,9 @@ check: lint test
 
 bench: $(READY)
 	@test -n "$(PHOTOS)" -a -n "$(PAIRS)" || { echo "say make bench PHOTOS=folder PAIRS=paired-set"; exit 1; }
-	$(BIN)/python examples/bench_align.py $(PHOTOS)
-	$(BIN)/python examples/bench_align.py $(PHOTOS) --megapixels 12
-	$(BIN)/python examples/bench_loader.py $(PAIRS)
+	$(BIN)/python examples/bench/align.py $(PHOTOS)
+	$(BIN)/python examples/bench/align.py $(PHOTOS) --megapixels 12
+	$(BIN)/python examples/bench/loader.py $(PAIRS)
 
 # One pip call for everything: a second one would lift protobuf or numpy past MediaPipe's pins.
 $(READY): pyproject.toml

@@ -14,14 +14,14 @@ from skimage import data
 from toolkit.crops.align import align_photo
 from toolkit.landmarks.finder import open_landmarker
 from toolkit.photos.decode import read_photo
-from toolkit.photos.files import encode_image, write_whole
+from toolkit.photos.files import encode_image, write_atomic
 
 
 def main(photo_path: Path | None, crop_path: Path) -> None:
     """Align, write, tell."""
     photo = read_photo(photo_path) if photo_path else np.asarray(data.astronaut(), np.uint8)
     [crop] = align_photo(photo, open_landmarker())
-    write_whole(crop_path, encode_image(crop.image, crop_path.suffix))
+    write_atomic(crop_path, encode_image(crop.image, crop_path.suffix))
     print(f"{crop_path}: yaw {crop.pose.yaw:.0f}, pitch {crop.pose.pitch:.0f}, roll {crop.pose.roll:.0f} degrees")
     print(f"matrix photo -> crop:\n{crop.matrix.round(3)}")
 

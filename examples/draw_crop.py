@@ -12,21 +12,21 @@ from numpy.typing import NDArray
 from skimage import data
 
 from toolkit.crops.align import AlignConfig, align_photo
-from toolkit.geometry.crop import anchors
+from toolkit.geometry.crop import chin_crop_points
 from toolkit.geometry.mesh_topology import LEFT_EYE_INNER, RIGHT_EYE_INNER
 from toolkit.landmarks.finder import open_landmarker
-from toolkit.photos.files import encode_image, write_whole
+from toolkit.photos.files import encode_image, write_atomic
 
 SIDE, BORDER, RULE = 384, 64, 150  # px: the crop, the white around it, the room for its measures
 INK, RED, WHITE = (40, 40, 40), (210, 40, 40), (255, 255, 255)
 
 
 def main(path: Path) -> None:
-    """The crop, its anchors where the landmarks are, the template's lines where they should be."""
+    """The crop, its eye midpoint and chin where the landmarks are, the template's lines where they should be."""
     [crop] = align_photo(np.asarray(data.astronaut(), np.uint8), open_landmarker(), AlignConfig(size=SIDE))
     sheet = np.full((SIDE + 2 * BORDER, SIDE + 2 * BORDER + RULE, 3), 255, np.uint8)
     sheet[BORDER : BORDER + SIDE, BORDER : BORDER + SIDE] = crop.image
-    _, chin = anchors(crop.face.landmarks)
+    _, chin = chin_crop_points(crop.face.landmarks)
     eyes = crop.face.landmarks[[RIGHT_EYE_INNER, LEFT_EYE_INNER], :2]
     points = np.vstack([eyes, chin]) @ crop.matrix[:, :2].T + crop.matrix[:, 2] + BORDER
     eye_line, left, right, bottom = BORDER + 0.2 * SIDE, BORDER, BORDER + SIDE, BORDER + SIDE
@@ -40,7 +40,7 @@ def main(path: Path) -> None:
     _text(sheet, "0.8 h", (right + 24, (eye_line + bottom) / 2))
     _text(sheet, "inner-eye midpoint", (right + 24, eye_line - 8))
     _text(sheet, "chin", (right + 24, bottom + 18))
-    write_whole(path, encode_image(sheet, path.suffix))
+    write_atomic(path, encode_image(sheet, path.suffix))
 
 
 def _line(sheet: NDArray[np.uint8], start: tuple[float, float], end: tuple[float, float]) -> None:

@@ -1,9 +1,9 @@
-"""Draw what trained recipes make of the same turned heads.
+"""Draw the outputs of several training runs for the same rotated heads.
 
     python examples/draw_recipes.py PICTURE RUN [RUN ...] -- PHOTO [PHOTO ...]
 
-Every frontal photo is turned to an angle of its own. Rows: the turned crops; what each run makes of them, a run of
-`multitask` in five rows, one for every second pose that it can be asked for; the true crops.
+Every frontal photo is rotated by another angle. Rows: the rotated crops; the outputs of each run, for a run of
+`multitask` five rows, one for every second of its poses; the frontal crops.
 """
 
 import sys
@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
 from pipelines.photo_jobs.crops import resize_square
@@ -21,42 +20,42 @@ from toolkit.crops.align import align_photo
 from toolkit.geometry.crop import crop_matrix
 from toolkit.landmarks.finder import open_landmarker
 from toolkit.photos.decode import read_photo
-from toolkit.photos.files import encode_image, write_whole
-from toolkit.photos.resample import cut
-from toolkit.views.rotate import TurnableHead
+from toolkit.photos.files import encode_image, write_atomic
+from toolkit.photos.resample import warp_crop
+from toolkit.photos.types import Image
+from toolkit.views.rotate import RotatableHead
 
-Image = NDArray[np.uint8]
 SIDE = 128  # px, of the crops and the picture's cells
-YAWS = (-52, 38, -22, 52, -38, 22)  # degrees, none of them in the usual training grid
+YAWS = (-52, 38, -22, 52, -38, 22)  # degrees, none of them in the usual training sets
 CPU = torch.device("cpu")
 
 
-def turned_crops(photos: list[Path]) -> tuple[list[Image], list[Image]]:
-    """What the networks are shown, and the truth: (SIDE, SIDE, 3) each."""
+def rotated_crops(photos: list[Path]) -> tuple[list[Image], list[Image]]:
+    """Return the rotated and the frontal crops, (SIDE, SIDE, 3) each."""
     landmarker = open_landmarker()
-    turned, true = [], []
+    rotated, frontal = [], []
     for number, path in enumerate(photos):
         photo = read_photo(path)
         [crop] = align_photo(photo, landmarker)
-        view = TurnableHead(photo, crop.face).view(YAWS[number % len(YAWS)])
-        turned.append(cut(view.image, crop_matrix(view.landmarks, SIDE), SIDE))
-        true.append(cut(photo, crop_matrix(crop.face.landmarks, SIDE), SIDE))
-    return turned, true
+        view = RotatableHead(photo, crop.face).view(YAWS[number % len(YAWS)])
+        rotated.append(warp_crop(view.image, crop_matrix(view.landmarks, SIDE), SIDE))
+        frontal.append(warp_crop(photo, crop_matrix(crop.face.landmarks, SIDE), SIDE))
+    return rotated, frontal
 
 
 def rows(run: Path, crops: list[Image]) -> list[list[Image]]:
-    """What a run's generator makes of crops: one row, or five poses."""
+    """Return a generator's outputs in one row, or in five for as many poses."""
     net, card = load_generator(run / "generator.safetensors", CPU)
-    images = shown(crops, card)
+    images = network_inputs(crops, card)
     with torch.inference_mode():
         if card.architecture != "multitask":
             return [to_images(net(images), card.normalization)]
-        asked = range(0, card.shape["poses"], 2)
-        return [to_images(in_pose(net, images, pose), card.normalization) for pose in asked]
+        poses = range(0, card.shape["poses"], 2)
+        return [to_images(in_pose(net, images, pose), card.normalization) for pose in poses]
 
 
-def shown(crops: list[Image], card: GeneratorCard) -> torch.Tensor:
-    """(B, 3, S, S) as the generator was trained to see them: resized, the middle, normalized."""
+def network_inputs(crops: list[Image], card: GeneratorCard) -> torch.Tensor:
+    """Resize, crop to the middle and normalize as in the generator's training; return (B, 3, S, S)."""
     stack = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2).float()
     side, edge = card.load_size or card.image_size, ((card.load_size or card.image_size) - card.image_size) // 2
     small = nn.functional.interpolate(stack, size=(side, side), mode="bilinear", antialias=True, align_corners=False)
@@ -65,17 +64,17 @@ def shown(crops: list[Image], card: GeneratorCard) -> torch.Tensor:
 
 
 def in_pose(net: nn.Module, images: torch.Tensor, pose: int) -> torch.Tensor:
-    """Ask a multitask generator for one pose."""
-    made: torch.Tensor = net(images, torch.full((len(images),), pose))
-    return made
+    """Run a multitask generator conditioned on one pose."""
+    faces: torch.Tensor = net(images, torch.full((len(images),), pose))
+    return faces
 
 
 def main(picture: Path, runs: list[Path], photos: list[Path]) -> None:
-    """Draw and write."""
-    turned, true = turned_crops(photos)
-    lines = [turned, *(row for run in runs for row in rows(run, turned)), true]
+    """Draw and write the picture."""
+    rotated, frontal = rotated_crops(photos)
+    lines = [rotated, *(row for run in runs for row in rows(run, rotated)), frontal]
     cells = [np.hstack([resize_square(image, SIDE) for image in line]) for line in lines]
-    write_whole(picture, encode_image(np.vstack(cells), picture.suffix, 90))
+    write_atomic(picture, encode_image(np.vstack(cells), picture.suffix, 90))
 
 
 if __name__ == "__main__":

@@ -136,7 +136,7 @@ def guarded(target: Callable[[bytes], str], data: bytes, seen: Counter[str]) -> 
 
 def guided(target: Callable[[bytes], str], seeds: Sequence[bytes], options: Sequence[str]) -> None:
     """By atheris, which looks at what code an input reaches."""
-    import atheris  # type: ignore[import-not-found]
+    import atheris
 
     with tempfile.TemporaryDirectory() as corpus:
         for data in seeds:
@@ -182,9 +182,11 @@ def main() -> None:
         if known.what == "photo":
             if known.seeds is None:
                 asked.error("photo needs a folder of small photos")
-            target, seeds, words = read_photo, small_files(known.seeds), EXTREMES
+            target: Callable[[bytes], str] = read_photo
+            seeds, words = small_files(known.seeds), list(EXTREMES)
         else:
-            target, seeds, words = lambda data: read_rows(data, Path(folder)), ledger_seeds(), WORDS
+            target = lambda data: read_rows(data, Path(folder))  # noqa: E731
+            seeds, words = ledger_seeds(), list(WORDS)
         if known.atheris:
             guided(target, seeds, [option for option in options if option != "--"])
         else:

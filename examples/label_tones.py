@@ -20,9 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.photos.decode import read_photo
-from toolkit.photos.files import write_whole
+from toolkit.photos.files import write_atomic
 from toolkit.records.labels import LABELS
-from toolkit.records.subjects import parts_of, read_pairs
+from toolkit.records.subjects import find_splits, read_pairs
 
 BOUNDS = ((41.0, "light"), (28.0, "intermediate"), (10.0, "tan"), (-math.inf, "dark"))  # degrees, from above
 CHEEKS = ((0.20, 0.34), (0.66, 0.80))  # of a chin crop's width
@@ -51,13 +51,13 @@ def label(part: Path) -> Counter[str]:
     table = csv.DictWriter(buffer, list(rows[0]), lineterminator="\n")
     table.writeheader()
     table.writerows(rows)
-    write_whole(part / LABELS, buffer.getvalue())
+    write_atomic(part / LABELS, buffer.getvalue())
     return Counter(row["tone"] for row in rows)
 
 
 def main(root: Path) -> None:
     """Label the set, or both parts of a divided one."""
-    for part in sorted(parts_of(root)) or [""]:
+    for part in sorted(find_splits(root)) or [""]:
         counts = ", ".join(f"{count:,} {tone or 'unknown'}" for tone, count in label(root / part).most_common())
         print(f"{root / part / LABELS}: {counts}")
 

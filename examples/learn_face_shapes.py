@@ -1,10 +1,10 @@
-"""Learn how faces differ from frontal photos: what `toolkit/faces/face_shapes.npz` was made with.
+"""Fit the face shape model of `toolkit/faces/face_shapes.npz` to frontal photos.
 
     python examples/learn_face_shapes.py PHOTOS [PHOTOS ...] OUT.npz
 
-Meshes of near-frontal faces, brought to head coordinates and made symmetric; their mean and the
-thirty directions in which they vary most, each as long as one standard deviation. The built-in
-file comes from the portraits and the London faces: meshes alone, no pixel of any photo is in it.
+The meshes of near-frontal faces are transformed to head coordinates and made symmetric. The model is their mean and
+their first thirty principal components, each as long as one standard deviation. The built-in file was fitted to the
+portraits and the London faces; it contains no pixels of any photo.
 """
 
 import sys
@@ -24,7 +24,7 @@ MODES, NEAR_FRONTAL = 30, 10.0
 
 
 def main(folders: list[Path], out: Path) -> None:
-    """Look at every photo, learn, write."""
+    """Find the meshes of all photos, fit the model, write it."""
     landmarker, shapes = open_landmarker(), []
     for folder in folders:
         for name in list_photos(folder)[0]:

@@ -1,10 +1,9 @@
-"""Learn to find the points of faces seen from the side: what `toolkit/landmarks/profile_network.onnx` was made with.
+"""Train the landmark network for profile faces, `toolkit/landmarks/profile_network.onnx`.
 
     python examples/learn_profile_points.py PHOTOS OUT.onnx [STEPS]
 
-Heads of near-frontal photos, turned to 15 to 97 degrees, so that every point's place is known; with other walls behind
-them, hair, caps and sunglasses drawn over them, other light, and worn as photos are. Needs the extra `onnx`. Two
-processes turn heads, then one disguises them and one learns.
+Training images are heads of near-frontal photos, rotated by 15 to 97 degrees, so that every landmark is known, with other
+backgrounds and lighting, hair, caps and sunglasses drawn over them, and degraded as photos are. Needs the extra `onnx`.
 """
 
 import math
@@ -26,30 +25,30 @@ from torch.nn.functional import binary_cross_entropy_with_logits, interpolate
 from torch.utils.data import DataLoader, IterableDataset
 
 from toolkit.errors import PhotoError
-from toolkit.faces.depth_jitter import draw_depths
-from toolkit.faces.face import mirrored, resized
+from toolkit.faces.depth_jitter import draw_depth_offsets
+from toolkit.faces.face import flip_landmarks, rescale_face
 from toolkit.geometry.head_pose import head_pose
 from toolkit.landmarks.finder import open_landmarker
-from toolkit.landmarks.profile_network import AROUND, BROW, CHIN, EYE, POINTS, ROOT, SIDE, STRIDE
+from toolkit.landmarks.profile_network import BROW, CHIN_ROW, EYE, INPUT_SIDE, MARGIN, NOSE_ROOT_ROW, POINTS, STRIDE
 from toolkit.photos.decode import read_photo
-from toolkit.photos.degrade import worn
+from toolkit.photos.degrade import degrade
 from toolkit.photos.files import list_photos
-from toolkit.views.rotate import TurnableHead
+from toolkit.photos.types import Image
+from toolkit.views.rotate import RotatableHead
 
-Image = NDArray[np.uint8]
 Array = NDArray[np.float64]
 Random = np.random.Generator
-Views = tuple[Image, Array]  # (N, ROOM, ROOM, 4) RGB and which pixels show the head; (N, 39, 2) points, pixels
+Views = tuple[Image, Array]  # (N, VIEW, VIEW, 4) RGB and the head's mask; (N, 39, 2) points, pixels
 
-ROOM, FACE = 160, 85  # pixels: of a stored view, 2.4 faces wide, and of the face in the photo it is drawn from
-PER_PHOTO, NEAR_FRONTAL = 12, 14.0  # views of each; degrees
-YAWS, PITCH = (15.0, 97.0), 12.0
-BATCH, RATE, STEPS, EVERY = 32, 2e-3, 10000, 500
-MIRRORED, SHARPNESS = 0.3, 4.0  # share of the views that show the other side; pixels, deviation of the maps it learns
+VIEW, FACE = 160, 85  # pixels: side of a stored view, 2.4 faces wide; size of the face in the photo it is drawn from
+PER_PHOTO, NEAR_FRONTAL = 12, 14.0  # views per photo; largest yaw of a photo, degrees
+YAWS, PITCH = (15.0, 97.0), 12.0  # degrees: range; standard deviation
+BATCH, LEARNING_RATE, STEPS, LOG_EVERY = 32, 2e-3, 10000, 500
+FLIP, HEATMAP_SIGMA = 0.3, 4.0  # probability; pixels, standard deviation of the target heatmaps
 
 
 def draw_views(folder: Path, names: list[str], seed: int) -> Views:
-    """Turn every near-frontal head of some photos, and of their mirror images, to the subject's left."""
+    """Rotate every near-frontal head of some photos, and of the flipped photos, to the subject's left."""
     cv2.setNumThreads(1)
     landmarker, random = open_landmarker(), np.random.default_rng(seed)
     pictures, points = [], []
@@ -63,28 +62,28 @@ def draw_views(folder: Path, names: list[str], seed: int) -> Views:
             continue
         if (scale := FACE / face.size) < 1:
             photo = np.asarray(cv2.resize(photo, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8)
-            face = resized(face, scale)
-        other_face = replace(face, landmarks=mirrored(face.landmarks, photo.shape[1]))
+            face = rescale_face(face, scale)
+        other_face = replace(face, landmarks=flip_landmarks(face.landmarks, photo.shape[1]))
         both = [(photo, face), (np.ascontiguousarray(photo[:, ::-1]), other_face)]
-        heads = [TurnableHead(*one, depths) for one in both for depths in (None, draw_depths(random))]
+        heads = [RotatableHead(*one, depths) for one in both for depths in (None, draw_depth_offsets(random))]
         for number in range(PER_PHOTO):
             lamp = (random.uniform(-90, 90), random.uniform(0.2, 0.9)) if random.random() < 0.5 else None
             view = heads[number % 4].view(random.uniform(*YAWS), random.normal(0, PITCH), lamp)
             low, high = view.landmarks[:, :2].min(axis=0), view.landmarks[:, :2].max(axis=0)
-            zoom = ROOM / (2.4 * face.size)
-            matrix = np.column_stack([np.diag([zoom, zoom]), ROOM / 2 - zoom * (low + high) / 2])
+            zoom = VIEW / (2.4 * face.size)
+            matrix = np.column_stack([np.diag([zoom, zoom]), VIEW / 2 - zoom * (low + high) / 2])
             layers = np.dstack([view.image, (view.head * 255).astype(np.uint8)])
-            pictures.append(cv2.warpAffine(layers, matrix, (ROOM, ROOM), borderMode=cv2.BORDER_REPLICATE))
+            pictures.append(cv2.warpAffine(layers, matrix, (VIEW, VIEW), borderMode=cv2.BORDER_REPLICATE))
             points.append(view.landmarks[POINTS, :2] * zoom + matrix[:, 2])
     return np.array(pictures, np.uint8), np.array(points)
 
 
-class Disguised(IterableDataset[tuple[Image, Array, bool]]):
-    """Views without end, each shown as no other: RGB (112, 112, 3), points (39, 2), and whether it is mirrored."""
+class AugmentedViews(IterableDataset[tuple[Image, Array, bool]]):
+    """An endless stream of augmented views: RGB (112, 112, 3), points (39, 2), and whether the view is flipped."""
 
     def __init__(self, views: Views) -> None:
         self._pictures, self._points = views
-        self._y, self._x = np.mgrid[:ROOM, :ROOM].astype(np.float32)
+        self._y, self._x = np.mgrid[:VIEW, :VIEW].astype(np.float32)
 
     def __iter__(self) -> Iterator[tuple[Image, Array, bool]]:
         random = np.random.default_rng(0)
@@ -94,11 +93,11 @@ class Disguised(IterableDataset[tuple[Image, Array, bool]]):
             image, head = picture[..., :3], picture[..., 3:] / 255.0
             if random.random() < 0.6:
                 image = (image * head + self._texture(random) * (1 - head)).astype(np.uint8)
-            yield _shown(self._covered(image, points, random), points, random)
+            yield _crop_and_degrade(self._occlude(image, points, random), points, random)
 
-    def _covered(self, image: Image, points: Array, random: Random) -> Image:
-        """What hides faces: caps and fringes, hair over the cheek, sunglasses, things in front."""
-        x, y, size = self._x, self._y, float(np.linalg.norm(points[CHIN] - points[ROOT]))
+    def _occlude(self, image: Image, points: Array, random: Random) -> Image:
+        """Draw caps and fringes, hair over the cheek, sunglasses, and objects in front of the face."""
+        x, y, size = self._x, self._y, float(np.linalg.norm(points[CHIN_ROW] - points[NOSE_ROOT_ROW]))
         brow, eye = (points[np.isin(POINTS, numbers)].mean(axis=0) for numbers in (BROW, EYE))
         covers = []
         if random.random() < 0.3:
@@ -122,57 +121,59 @@ class Disguised(IterableDataset[tuple[Image, Array, bool]]):
         return image
 
     def _texture(self, random: Random) -> Image:
-        """A part of some other view, at any scale, turn and brightness; or one colour."""
+        """Return a part of another view, at any scale, rotation and brightness; or one color."""
         if random.random() < 0.35:
-            return np.broadcast_to(random.integers(0, 256, 3 if random.random() < 0.5 else 1), (ROOM, ROOM, 3))
-        matrix = cv2.getRotationMatrix2D((ROOM / 2, ROOM / 2), random.uniform(0, 360), random.uniform(0.8, 3))
-        matrix[:, 2] += random.uniform(-ROOM / 2, ROOM / 2, 2)
-        image = self._pictures[random.integers(len(self._pictures)), ..., :3]
-        image = cv2.warpAffine(image, matrix, (ROOM, ROOM), borderMode=cv2.BORDER_REFLECT)
-        image = cv2.GaussianBlur(image, (0, 0), random.choice([1e-3, random.uniform(0.5, 8)]))
-        return np.clip(image * random.uniform(0.3, 1.3) + random.uniform(-30, 50), 0, 255).astype(np.uint8)
+            return np.broadcast_to(random.integers(0, 256, 3 if random.random() < 0.5 else 1), (VIEW, VIEW, 3))
+        matrix = cv2.getRotationMatrix2D((VIEW / 2, VIEW / 2), random.uniform(0, 360), random.uniform(0.8, 3))
+        matrix[:, 2] = matrix[:, 2] + random.uniform(-VIEW / 2, VIEW / 2, 2)
+        picture = self._pictures[random.integers(len(self._pictures)), ..., :3]
+        warped = cv2.warpAffine(picture, matrix, (VIEW, VIEW), borderMode=cv2.BORDER_REFLECT)
+        blurred = cv2.GaussianBlur(warped, (0, 0), random.choice([1e-3, random.uniform(0.5, 8)]))
+        return np.clip(blurred * random.uniform(0.3, 1.3) + random.uniform(-30, 50), 0, 255).astype(np.uint8)
 
     def _hair(self, random: Random) -> Array:
         tint = np.array([1, random.uniform(0.7, 1), random.uniform(0.4, 1)])
-        strands = random.normal(0, 1, (random.integers(20, 80), random.integers(6, 30))).astype(np.float32)
-        strands = cv2.resize(strands, (ROOM, ROOM), interpolation=cv2.INTER_CUBIC)
-        matrix = cv2.getRotationMatrix2D((ROOM / 2, ROOM / 2), random.uniform(0, 180), 1.5)
-        strands = cv2.warpAffine(strands, matrix, (ROOM, ROOM), borderMode=cv2.BORDER_REFLECT)
-        return np.clip(
-            random.choice([15, 30, 50, 90, 140, 190]) * tint + strands[..., None] * random.uniform(3, 25), 0, 255
-        )
+        noise = random.normal(0, 1, (random.integers(20, 80), random.integers(6, 30))).astype(np.float32)
+        large = cv2.resize(noise, (VIEW, VIEW), interpolation=cv2.INTER_CUBIC)
+        matrix = cv2.getRotationMatrix2D((VIEW / 2, VIEW / 2), random.uniform(0, 180), 1.5)
+        strands = cv2.warpAffine(large, matrix, (VIEW, VIEW), borderMode=cv2.BORDER_REFLECT)
+        color = random.choice([15, 30, 50, 90, 140, 190]) * tint
+        return np.asarray(np.clip(color + strands[..., None] * random.uniform(3, 25), 0, 255), np.float64)
 
 
-def _ellipse(middle: Array, axes: Array, random: Random) -> Array:
-    cover = np.zeros((ROOM, ROOM), np.uint8)
-    place, half = np.round(middle).astype(int).tolist(), np.round(axes + 1).astype(int).tolist()
-    cv2.ellipse(cover, place, half, random.uniform(0, 180), 0, 360, (255,), -1)
+def _ellipse(center: Array, axes: Array, random: Random) -> Array:
+    cover = np.zeros((VIEW, VIEW), np.uint8)
+    center_xy, half_axes = np.round(center).astype(int).tolist(), np.round(axes + 1).astype(int).tolist()
+    cv2.ellipse(cover, center_xy, half_axes, random.uniform(0, 180), 0, 360, (255,), -1)
     return cover / 255.0
 
 
-def _shown(image: Image, points: Array, random: Random) -> tuple[Image, Array, bool]:
-    """Cut out askew, lit and worn."""
+def _crop_and_degrade(image: Image, points: Array, random: Random) -> tuple[Image, Array, bool]:
+    """Crop at a random place, scale and rotation, change the lighting, degrade and maybe flip."""
     low, high = points.min(axis=0), points.max(axis=0)
     loose = 2.0 if random.random() < 0.5 else 1.0
-    zoom = SIDE / (float(max(high - low)) * AROUND) * math.exp(random.normal(0, 0.09 * loose))
+    zoom = INPUT_SIDE / (float(max(high - low)) * MARGIN) * math.exp(random.normal(0, 0.09 * loose))
     matrix = cv2.getRotationMatrix2D(((low + high) / 2).tolist(), random.normal(0, 9 * loose), zoom)
-    matrix[:, 2] += (SIDE - 1) / 2 - (low + high) / 2 + random.normal(0, 0.05 * loose, 2) * SIDE
-    beyond = cv2.BORDER_CONSTANT if random.random() < 0.3 else cv2.BORDER_REPLICATE
+    shift = (INPUT_SIDE - 1) / 2 - (low + high) / 2 + random.normal(0, 0.05 * loose, 2) * INPUT_SIDE
+    matrix[:, 2] = matrix[:, 2] + shift
+    border = cv2.BORDER_CONSTANT if random.random() < 0.3 else cv2.BORDER_REPLICATE
     wall = random.integers(0, 256, 3).tolist()
-    levels = cv2.warpAffine(image, matrix, (SIDE, SIDE), borderMode=beyond, borderValue=wall).astype(np.float64)
-    levels = levels * math.exp(random.normal(0, 0.25)) * np.exp(random.normal(0, 0.12, 3)) + random.normal(0, 15)
+    warped = cv2.warpAffine(image, matrix, (INPUT_SIDE,) * 2, borderMode=border, borderValue=wall)
+    levels = warped.astype(np.float64) * math.exp(random.normal(0, 0.25)) * np.exp(
+        random.normal(0, 0.12, 3)
+    ) + random.normal(0, 15)
     if random.random() < 0.3:
         levels = (levels - levels.mean()) * math.exp(random.normal(0, 0.4)) + levels.mean()
     if random.random() < 0.2:
-        slope = np.linspace(-0.5, 0.5, SIDE)
+        slope = np.linspace(-0.5, 0.5, INPUT_SIDE)
         levels = levels * np.exp(slope * random.normal() + slope[:, None] * random.normal())[..., None]
     if random.random() < 0.2:
         levels = np.repeat(levels.mean(axis=2, keepdims=True), 3, axis=2)
-    shown = worn(np.clip(levels, 0, 255).astype(np.uint8), random)
+    degraded = degrade(np.clip(levels, 0, 255).astype(np.uint8), random)
     points = points @ matrix[:, :2].T + matrix[:, 2]
-    if random.random() < MIRRORED:
-        return np.ascontiguousarray(shown[:, ::-1]), points, True
-    return shown, points, False
+    if random.random() < FLIP:
+        return np.ascontiguousarray(degraded[:, ::-1]), points, True
+    return degraded, points, False
 
 
 def _conv(inward: int, outward: int, stride: int = 1, side: int = 3) -> nn.Sequential:
@@ -181,7 +182,7 @@ def _conv(inward: int, outward: int, stride: int = 1, side: int = 3) -> nn.Seque
 
 
 class Residual(nn.Module):
-    """Two convolutions beside a short cut (He et al., CVPR 2016)."""
+    """Two convolutions with a skip connection (He et al., CVPR 2016)."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -194,7 +195,7 @@ class Residual(nn.Module):
 
 
 class Network(nn.Module):
-    """An hourglass (Newell, Yang and Deng, ECCV 2016): (B, 3, 112, 112) -> maps (B, 39, 28, 28) and side (B, 1)."""
+    """An hourglass network (Newell, Yang and Deng, ECCV 2016): 112 x 112 images to 39 heatmaps and the visible side."""
 
     WIDTHS = (24, 32, 48, 80, 112)
 
@@ -211,60 +212,62 @@ class Network(nn.Module):
         self.right = nn.Linear(widths[-1], 1)
 
     def forward(self, crops: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits: where each point is, and whether the subject's right half is seen."""
-        seen = [self.stem(crops)]
+        """Map (B, 3, 112, 112) to logits: heatmaps, (B, 39, 28, 28), and whether the right half is visible, (B, 1)."""
+        skips = [self.stem(crops)]
         for step in self.down:
-            seen.append(step(seen[-1]))
-        x = seen.pop()
+            skips.append(step(skips[-1]))
+        x = skips.pop()
         right = self.right(x.mean((2, 3)))
         for narrow, up in zip(self.narrow, self.up, strict=True):
-            beside = seen.pop()
-            x = up(beside + interpolate(narrow(x), size=beside.shape[-2:], mode="nearest"))
+            skip = skips.pop()
+            x = up(skip + interpolate(narrow(x), size=skip.shape[-2:], mode="nearest"))
         return self.maps(x), right
 
 
-def loss_of(maps: Tensor, right: Tensor, points: Tensor, mirrored: Tensor) -> tuple[Tensor, Tensor]:
-    """What is minimised; and the mean distance in pixels. Mirrored views teach `right` alone."""
-    sides = binary_cross_entropy_with_logits(right[:, 0], (~mirrored).float())
-    maps, points = maps[~mirrored], points[~mirrored]
+def landmark_loss(maps: Tensor, right: Tensor, points: Tensor, flipped: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the loss, and the mean L1 distance in pixels. Flipped views train the output `right` only."""
+    side_loss = binary_cross_entropy_with_logits(right[:, 0], (~flipped).float())
+    maps, points = maps[~flipped], points[~flipped]
     here = torch.arange(maps.shape[-1]) * STRIDE + (STRIDE - 1) / 2
-    along = torch.exp(-(((here - points[..., None]) / SHARPNESS) ** 2) / 2)
-    wanted = along[:, :, 1, :, None] * along[:, :, 0, None, :]
-    wanted = wanted / wanted.sum((2, 3), keepdim=True).clamp(min=1e-6)
-    likely = maps.flatten(2).softmax(2).view_as(maps)
-    found = torch.stack([likely.sum(2) @ here, likely.sum(3) @ here], dim=2)
-    inside = ((points > 0) & (points < SIDE - 1)).all(dim=2)
-    off = (found - points).abs().sum(2)[inside].mean()
-    unlike = -(wanted * (likely + 1e-9).log()).sum((2, 3))[inside].mean()
-    return 0.3 * unlike + 0.3 * off + sides, off
+    along = torch.exp(-(((here - points[..., None]) / HEATMAP_SIGMA) ** 2) / 2)
+    target = along[:, :, 1, :, None] * along[:, :, 0, None, :]
+    target = target / target.sum((2, 3), keepdim=True).clamp(min=1e-6)
+    heatmaps = maps.flatten(2).softmax(2).view_as(maps)
+    found = torch.stack([heatmaps.sum(2) @ here, heatmaps.sum(3) @ here], dim=2)
+    inside = ((points > 0) & (points < INPUT_SIDE - 1)).all(dim=2)
+    distance = (found - points).abs().sum(2)[inside].mean()
+    cross_entropy = -(target * (heatmaps + 1e-9).log()).sum((2, 3))[inside].mean()
+    return 0.3 * cross_entropy + 0.3 * distance + side_loss, distance
 
 
-def learn(views: Views, steps: int) -> Network:
-    """AdamW, the rate falling to nothing along a cosine."""
+def train(views: Views, steps: int) -> Network:
+    """Train with AdamW and cosine decay of the learning rate to zero."""
     torch.manual_seed(0)
     network = Network()
-    optimizer = torch.optim.AdamW(network.parameters(), RATE, weight_decay=1e-2)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=steps, pct_start=0.01)
+    optimizer = torch.optim.AdamW(network.parameters(), LEARNING_RATE, weight_decay=1e-2)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=steps, pct_start=0.01)
     recent = []
-    batches = iter(DataLoader(Disguised(views), BATCH, num_workers=1))
+    batches = iter(DataLoader(AugmentedViews(views), BATCH, num_workers=1))
     for step in range(1, steps + 1):
-        crops, points, mirrored = next(batches)
-        loss, off = loss_of(*network((crops.permute(0, 3, 1, 2).float() - 127.5) / 128), points.float(), mirrored)
+        crops, points, flipped = next(batches)
+        maps, right = network((crops.permute(0, 3, 1, 2).float() - 127.5) / 128)
+        loss, distance = landmark_loss(maps, right, points.float(), flipped)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         schedule.step()
-        recent.append(float(off.detach()))
-        if step % EVERY == 0:
-            print(f"step {step}: {np.mean(recent):.2f} pixels of {SIDE} off", flush=True)
+        recent.append(float(distance.detach()))
+        if step % LOG_EVERY == 0:
+            print(f"step {step}: mean distance {np.mean(recent):.2f} of {INPUT_SIDE} pixels", flush=True)
             recent.clear()
     return network.eval()
 
 
 def write(network: Network, out: Path) -> None:
-    """As ONNX, its weights in half precision: OpenCV widens them when it loads the file."""
+    """Write ONNX with weights in half precision, which OpenCV converts to float32 when it loads the file."""
     names = {"input_names": ["crop"], "output_names": ["maps", "right"]}
-    torch.onnx.export(network, (torch.zeros(1, 3, SIDE, SIDE),), out, dynamo=True, external_data=False, **names)
+    example = torch.zeros(1, 3, INPUT_SIDE, INPUT_SIDE)
+    torch.onnx.export(network, (example,), out, dynamo=True, external_data=False, **names)  # type: ignore[arg-type]
     model = onnx.load(out)
     kept, casts = [], []
     for stored in model.graph.initializer:
@@ -277,20 +280,20 @@ def write(network: Network, out: Path) -> None:
     for field, content in ((model.graph.initializer, kept), (model.graph.node, [*casts, *model.graph.node])):
         del field[:]
         field.extend(content)
-    for part in (model, *model.graph.node):  # where in this file each came from
+    for part in (model, *model.graph.node):  # they hold paths and line numbers of this file
         del part.metadata_props[:]
     onnx.save(model, out)
 
 
 def main(folder: Path, out: Path, steps: int) -> None:
-    """Draw, learn, write."""
+    """Draw views, train, write."""
     names = list_photos(folder)[0]
     with ProcessPoolExecutor(2, get_context("spawn")) as pool:
         parts = list(pool.map(draw_views, [folder] * 2, [names[::2], names[1::2]], range(2)))
     views = np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
     print(f"{len(names)} photos, {len(views[0])} views", flush=True)
     torch.set_num_threads(1)
-    write(learn(views, steps), out)
+    write(train(views, steps), out)
 
 
 if __name__ == "__main__":

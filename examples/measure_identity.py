@@ -25,27 +25,28 @@ from toolkit.faces.face import Face
 from toolkit.faces.shape_model import fit_shape
 from toolkit.geometry.crop import crop_matrix
 from toolkit.geometry.head_pose import head_pose
-from toolkit.identity.recognizer import SIDE, Recognizer
-from toolkit.identity.verification import FOLDS, area_under_curve, judged_right, mean_over_folds
-from toolkit.landmarks.averaging import SteadyMesh
-from toolkit.landmarks.finder import FindConfig, open_landmarker
+from toolkit.identity.recognizer import CROP_SIDE, Recognizer
+from toolkit.identity.verification import FOLDS, area_under_curve, cross_validated_correct, mean_over_folds
+from toolkit.landmarks.averaging import AveragedMesh
+from toolkit.landmarks.config import FindConfig
+from toolkit.landmarks.finder import open_landmarker
 from toolkit.photos.decode import read_photo
-from toolkit.photos.resample import cut
+from toolkit.photos.resample import warp_crop
+from toolkit.photos.types import Image
 from toolkit.views.frontal import frontal_view
 
-Image = NDArray[np.uint8]
 Array = NDArray[np.float64]
 BINS = (0, 55, 65, 75, 91)  # degrees of yaw
 
 
 def raw(photo: Image, face: Face) -> Image:
     """The photo itself, aligned by five points."""
-    return cut(photo, crop_matrix(face.landmarks, SIDE, "arcface"), SIDE)
+    return warp_crop(photo, crop_matrix(face.landmarks, CROP_SIDE, "arcface"), CROP_SIDE)
 
 
 def geometric(photo: Image, face: Face) -> Image:
     """The frontal view, as `batch --model geometric` makes it."""
-    return frontal_view(photo, face, SIDE, "arcface")[0]
+    return frontal_view(photo, face, CROP_SIDE, "arcface")[0]
 
 
 def refined(photo: Image, face: Face, refiner: Generator) -> Image:
@@ -53,13 +54,13 @@ def refined(photo: Image, face: Face, refiner: Generator) -> Image:
     view, visible = frontal_view(photo, face, refiner.card.image_size)
     [made] = refiner([[view, as_mask(visible)]])
     shape = fit_shape(face.landmarks).shape
-    from_chin, to_frame = (
-        np.vstack([crop_matrix(shape, size, template), [0, 0, 1]])
-        for size, template in ((len(made), "chin"), (SIDE, "arcface"))
-    )
-    place = (to_frame @ np.linalg.inv(from_chin))[:2]
+    from_chin = np.vstack([crop_matrix(shape, len(made), "chin"), [0, 0, 1]])
+    to_frame = np.vstack([crop_matrix(shape, CROP_SIDE, "arcface"), [0, 0, 1]])
+    place = np.asarray((to_frame @ np.linalg.inv(from_chin))[:2], np.float64)
     inside = np.pad(np.ones((len(made) - 2,) * 2, np.float32), 1)
-    within, share = (cv2.warpAffine(part, place, (SIDE, SIDE), flags=cv2.INTER_LINEAR) for part in (made, inside))
+    size = (CROP_SIDE, CROP_SIDE)
+    within = cv2.warpAffine(made, place, size, flags=cv2.INTER_LINEAR)
+    share = cv2.warpAffine(inside, place, size, flags=cv2.INTER_LINEAR)
     around = geometric(photo, face)
     return np.asarray(within * share[..., None] + around * (1 - share[..., None]), np.uint8)
 
@@ -80,7 +81,8 @@ def draw_pairs(people: list[dict[str, list[Path]]]) -> list[tuple[Path, Path, in
 def main(profiles: Path, model: Path, weights: str | None) -> None:
     """Find, embed, compare, tell."""
     refiner = Generator(weights_path(weights), 1, torch.device("cpu")) if weights else None
-    recognizer, landmarker, steady = Recognizer(model), open_landmarker(FindConfig(steady=False)), SteadyMesh()
+    recognizer, landmarker = Recognizer(model), open_landmarker(FindConfig(refine_profiles=False))
+    refine_mesh = AveragedMesh()
     people = [
         {kind: sorted((folder / kind).glob("*.jpg")) for kind in ("frontal", "profile")}
         for folder in sorted(profiles.iterdir())
@@ -97,10 +99,10 @@ def main(profiles: Path, model: Path, weights: str | None) -> None:
         yaws[path] = abs(head_pose(face.landmarks).yaw)
         try:
             vectors["raw"][path] = recognizer.embed([raw(photo, face)])[0]
-            calm = steady(photo, face)
-            vectors["geometric"][path] = recognizer.embed([geometric(photo, calm)])[0]
+            averaged = refine_mesh(photo, face)
+            vectors["geometric"][path] = recognizer.embed([geometric(photo, averaged)])[0]
             if refiner is not None:
-                vectors.setdefault("refined", {})[path] = recognizer.embed([refined(photo, calm, refiner)])[0]
+                vectors.setdefault("refined", {})[path] = recognizer.embed([refined(photo, averaged, refiner)])[0]
         except PhotoRejected as error:
             print(f"{path}: {error.reason}")
     pairs = draw_pairs(people)
@@ -112,7 +114,7 @@ def main(profiles: Path, model: Path, weights: str | None) -> None:
         for number, (front, side, _, _) in enumerate(pairs):
             if found[number]:
                 cosines[number] = vectors["raw"][front] @ seen[side]
-        accuracy = mean_over_folds(judged_right(cosines, same, folds), folds)
+        accuracy = mean_over_folds(cross_validated_correct(cosines, same, folds), folds)
         by_yaw = [
             f"{low} to {high}: {cosines[same & found & (turned >= low) & (turned < high)].mean():.3f}"
             for low, high in itertools.pairwise(BINS)

@@ -1,22 +1,21 @@
-"""The encoder-decoder GAN of `scaleway/frontalization`: 128 x 128 through a 512-number code, layer for layer.
+"""The encoder-decoder GAN of scaleway/frontalization: 128 x 128 images through a code of 512 numbers.
 
-The plainest network of the field and its usual starting point: no skip connections, so all
-that the output knows of the input went through 512 numbers.
+It is the simplest network for this task: without skip connections, everything that the output contains went through
+the code.
+
+Source: github.com/scaleway/frontalization, ``network.py``, layer for layer.
 """
 
 from itertools import pairwise
 
 from torch import Tensor, nn
 
-IMAGE_SIZE = 128  # px; the code is 1 x 1 at this size alone
-LEVEL_MEAN = LEVEL_SCALE = 128.0  # as published: 8-bit levels go in as (x - 128) / 128
+IMAGE_SIZE = 128  # px; only images of this size give a 1 x 1 code
+LEVEL_MEAN = LEVEL_SCALE = 128.0  # published normalization: (x - 128) / 128 of 8-bit levels
 
 
 class EncoderDecoder(nn.Module):
-    """Turn a face of any pose into a frontal one. 5,591,472 parameters.
-
-    Source: SYSTEMS.md, section 1 (the published generator).
-    """
+    """Generate a frontal face from a face in any pose. 5,591,472 parameters."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -33,16 +32,13 @@ class EncoderDecoder(nn.Module):
         self.decoder = nn.Sequential(*layers)
 
     def forward(self, image: Tensor) -> Tensor:
-        """(B, 3, 128, 128), (x - 128) / 128, any pose -> the same, frontal."""
+        """Map (B, 3, 128, 128), normalized with (x - 128) / 128, to frontal faces of the same shape and range."""
         frontal: Tensor = self.decoder(self.encoder(image))
         return frontal
 
 
 class Discriminator(nn.Module):
-    """Tell true frontal faces from made ones.
-
-    Source: SYSTEMS.md, section 1 (the published discriminator).
-    """
+    """Discriminate real frontal faces (1) from generated ones (0)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -53,13 +49,13 @@ class Discriminator(nn.Module):
         self.layers = nn.Sequential(*layers)
 
     def forward(self, image: Tensor) -> Tensor:
-        """(B, 3, 128, 128) -> (B,), the probability that each image is a true one."""
+        """Map (B, 3, 128, 128) to (B,), the probability that each image is real."""
         probability: Tensor = self.layers(image)
         return probability.flatten()
 
 
 def init_dcgan(module: nn.Module) -> None:
-    """Draw starting weights: convolutions N(0, 0.02), batch norm N(1, 0.02); for ``nn.Module.apply``.
+    """Initialize convolutions with N(0, 0.02) and batch norm with N(1, 0.02); for ``nn.Module.apply``.
 
     Source: Radford et al., DCGAN, ICLR 2016, section 4.
     """

@@ -1,73 +1,80 @@
-"""Frontal views for a batch of photos on a device: the twin of toolkit.views.frontal's drawing."""
+"""Frontal views for a batch of photos on a device: :func:`toolkit.views.frontal.render_view` for tensors."""
 
 import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, conv2d, interpolate, pad
 
-from models.rasterizer import look_up, rasterize
+from models.rasterizer import rasterize, sample_bilinear
 
-GRAZING = 0.05  # half the width of the blend where both halves show a place equally well
+BLEND_HALF_WIDTH = 0.05  # difference in visibility at which a pixel comes from one half of the face alone
 
 
-def draw_frontal(
-    skins: Tensor,
-    places: Tensor,
-    targets: Tensor,
-    facing: Tensor,
-    backdrops: Tensor,
+def render_views(
+    textures: Tensor,
+    texture_xy: Tensor,
+    view_xyz: Tensor,
+    visibility: Tensor,
+    backgrounds: Tensor,
     head: tuple[Tensor, Tensor],
     size: int,
 ) -> tuple[Tensor, Tensor]:
-    """Draw frontal views as :func:`toolkit.views.frontal.draw` does, from stacked layouts.
+    """Draw frontal views from the stacked :class:`toolkit.views.frontal.ViewInputs` of several photos.
 
     Args:
-        skins: (B, 3, H, W) float32, 0 to 255; smaller photos padded by repeating their right and lower edge.
-        places: (B, V, 2) pixels of skins.
-        targets: (B, V, 3) pixels of the views.
-        facing: (B, V) 0 to 1.
-        backdrops: (B, 3, h, w) float32, 0 to 255.
-        head: (T, 3) triangles, int64; and (V,) the vertex that takes each one's place in the mirror.
+        textures: (B, 3, H, W) float32, 0 to 255; smaller ones padded by repeating their right and lower edges.
+        texture_xy: (B, V, 2) pixels of the textures.
+        view_xyz: (B, V, 3) pixels of the views.
+        visibility: (B, V) 0 to 1.
+        backgrounds: (B, 3, h, w) float32, 0 to 255.
+        head: triangles, (T, 3) int64; and for each vertex its mirror vertex, (V,).
         size: side of the views, pixels; a multiple of 4.
 
     Returns:
         (B, 3, size, size) float32, 0 to 255; and (B, 1, size, size) visibility, 0 to 1.
     """
     triangles, mirror = head
-    seen = rasterize(targets, triangles, (size, size))
-    values = torch.cat([places, places[:, mirror], facing[..., None], facing[:, mirror, None]], dim=2)
-    spread = seen.interpolate(triangles, values)
-    own, mirrored = look_up(skins, spread[..., :2]), look_up(skins, spread[..., 2:4])
-    visible, other = spread[..., 4][:, None], spread[..., 5][:, None]
-    mirrored = _relit(mirrored, other, own, visible)
-    share = _blurred((0.5 + (visible - other) / (2 * GRAZING)).clamp(0, 1), size / 80)
-    inside = (seen.triangle >= 0).to(own.dtype)[:, None]
-    edge = _blurred(inside, 0.7)
-    behind = interpolate(backdrops, size=(size, size), mode="bicubic", align_corners=False).clamp(0, 255)
-    image = (own * share + mirrored * (1 - share)) * edge + behind * (1 - edge)
+    raster = rasterize(view_xyz, triangles, (size, size))
+    vertex_values = [texture_xy, texture_xy[:, mirror], visibility[..., None], visibility[:, mirror, None]]
+    values = raster.interpolate(triangles, torch.cat(vertex_values, dim=2))
+    own, mirrored = sample_bilinear(textures, values[..., :2]), sample_bilinear(textures, values[..., 2:4])
+    visible, visible_mirrored = values[..., 4][:, None], values[..., 5][:, None]
+    mirrored = _match_lighting(mirrored, visible_mirrored, own, visible)
+
+    share = _gaussian_blur((0.5 + (visible - visible_mirrored) / (2 * BLEND_HALF_WIDTH)).clamp(0, 1), size / 80)
+    inside = (raster.triangle >= 0).to(own.dtype)[:, None]
+    head_share = _gaussian_blur(inside, 0.7)
+    background = interpolate(backgrounds, size=(size, size), mode="bicubic", align_corners=False).clamp(0, 255)
+    image = (own * share + mirrored * (1 - share)) * head_share + background * (1 - head_share)
     return image.clamp(0, 255), visible * inside
 
 
-def _relit(mirrored: Tensor, other: Tensor, own: Tensor, visible: Tensor) -> Tensor:
-    """The mirrored half in the light of the half that it completes, as far as that half is seen."""
+def _match_lighting(mirrored: Tensor, visible_mirrored: Tensor, own: Tensor, visible: Tensor) -> Tensor:
+    """Return the mirror images with the low-frequency brightness of the originals, as far as these are visible.
+
+    Args:
+        mirrored: (B, 3, S, S), the textures mirrored.
+        visible_mirrored: (B, 1, S, S) their visibility.
+        own: (B, 3, S, S), the textures as they are.
+        visible: (B, 1, S, S) their visibility.
+    """
     size = own.shape[-1]
 
-    def soft(image: Tensor) -> Tensor:
-        coarse = avg_pool2d(image, 4)  # light varies slowly
-        blurred = _blurred(coarse, 0.12 * coarse.shape[-1])
+    def blur(image: Tensor) -> Tensor:
+        coarse = avg_pool2d(image, 4)  # enough for low frequencies
+        blurred = _gaussian_blur(coarse, 0.12 * coarse.shape[-1])
         return interpolate(blurred, size=(size, size), mode="bilinear", align_corners=False)
 
-    light, light_mirrored = (
-        soft(image * weight) / soft(weight) for image, weight in ((own, visible**2 + 1e-3), (mirrored, other**2 + 1e-3))
-    )
-    return mirrored + (light - light_mirrored) * soft(visible).clamp(0, 1)
+    weighted = ((own, visible**2 + 1e-3), (mirrored, visible_mirrored**2 + 1e-3))
+    light, light_mirrored = (blur(image * weight) / blur(weight) for image, weight in weighted)
+    return mirrored + (light - light_mirrored) * blur(visible).clamp(0, 1)
 
 
-def _blurred(images: Tensor, sigma: float) -> Tensor:
-    """Gaussian blur of (B, C, H, W), as wide as OpenCV makes it for floats, edges reflected."""
-    reach = (round(sigma * 8 + 1) | 1) // 2
-    steps = torch.arange(-reach, reach + 1, device=images.device, dtype=images.dtype)
+def _gaussian_blur(images: Tensor, sigma: float) -> Tensor:
+    """Blur (B, C, H, W) with the kernel size that OpenCV chooses for floats, edges reflected."""
+    radius = (round(sigma * 8 + 1) | 1) // 2
+    steps = torch.arange(-radius, radius + 1, device=images.device, dtype=images.dtype)
     kernel = torch.exp(-(steps**2) / (2 * sigma**2))
     kernel = (kernel / kernel.sum()).expand(images.shape[1], 1, 1, -1)
     channels = images.shape[1]
-    wide = conv2d(pad(images, (reach, reach, 0, 0), mode="reflect"), kernel, groups=channels)
-    return conv2d(pad(wide, (0, 0, reach, reach), mode="reflect"), kernel.transpose(2, 3), groups=channels)
+    rows = conv2d(pad(images, (radius, radius, 0, 0), mode="reflect"), kernel, groups=channels)
+    return conv2d(pad(rows, (0, 0, radius, radius), mode="reflect"), kernel.transpose(2, 3), groups=channels)

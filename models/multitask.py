@@ -1,6 +1,7 @@
-"""The multitask GAN: a generator that is told pose and light, and a discriminator that names them and the person.
+"""The multitask GAN: a generator conditioned on pose and light, a discriminator that classifies both and the identity.
 
-Source: SYSTEMS.md, section 4.
+Source: DR-GAN (Tran et al., CVPR 2017), whose design it follows on Multi-PIE, with a one-hot light code beside the one
+for pose.
 """
 
 from typing import NamedTuple
@@ -9,81 +10,82 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
-from models.casia_net import GRID, Decoder, Encoder, init_normal
+from models.casia_net import FEATURE_SIZE, Decoder, Encoder, init_normal
 
-FEATURES, NOISE = 321, 100
-POSES, LIGHTS, PEOPLE = 9, 20, 200  # classes of Multi-PIE and its training part
-STANDARD = 7  # the light that is asked for where none is
+FEATURES, NOISE_SIZE = 321, 100  # channels of the encoder's output; length of the noise vector
+POSES, LIGHTS, IDENTITIES = 9, 20, 200  # classes of Multi-PIE; identities of its training part
+STANDARD_LIGHT = 7  # class of the light that is generated where none is given
 
 
 class MultitaskGenerator(nn.Module):
-    """Draw the person of a photo in any asked-for pose and light.
+    """Generate the person of a photo in a given pose and light.
 
     Args:
-        poses: how many there are.
-        lights: how many there are.
+        poses: number of pose classes.
+        lights: number of light classes.
     """
 
     def __init__(self, poses: int = POSES, lights: int = LIGHTS) -> None:
         super().__init__()
         self.poses, self.lights = poses, lights
         self.encoder = Encoder(FEATURES)
-        self.mix = nn.Linear(FEATURES + NOISE + poses + lights, 320 * GRID * GRID)
+        self.mix = nn.Linear(FEATURES + NOISE_SIZE + poses + lights, 320 * FEATURE_SIZE * FEATURE_SIZE)
         self.decoder = Decoder(320)
         self.apply(init_normal)
 
     def forward(
         self, image: Tensor, pose: Tensor | None = None, light: Tensor | None = None, noise: Tensor | None = None
     ) -> Tensor:
-        """Draw.
+        """Generate images.
 
         Args:
             image: (B, 3, 96, 96) in (-1, 1).
-            pose: (B,) classes; None: frontal, the middle one.
-            light: (B,) classes; None: the standard one.
-            noise: (B, 100) in (-1, 1); None: zeros, so that one photo has one answer.
+            pose: (B,) classes; None is frontal, the middle class.
+            light: (B,) classes; None is the standard light.
+            noise: (B, 100) in (-1, 1); None is zeros, which makes the output deterministic.
 
         Returns:
             (B, 3, 96, 96) in (-1, 1).
         """
-        count = image.shape[0]  # len() would fix the batch of a traced graph
+        count = image.shape[0]  # len() would fix the batch size of a traced graph
         pose = torch.full((count,), self.poses // 2, device=image.device) if pose is None else pose
-        light = torch.full((count,), min(STANDARD, self.lights - 1), device=image.device) if light is None else light
-        noise = image.new_zeros(count, NOISE) if noise is None else noise
-        person = self.encoder(image).mean(dim=(2, 3))
-        asked = [one_hot(pose, self.poses).to(person.dtype), one_hot(light, self.lights).to(person.dtype)]
-        mixed = self.mix(torch.cat([person, noise.to(person.dtype), *asked], dim=1))
-        drawn: Tensor = self.decoder(mixed.view(count, 320, GRID, GRID))
-        return drawn
+        standard = min(STANDARD_LIGHT, self.lights - 1)
+        light = torch.full((count,), standard, device=image.device) if light is None else light
+        noise = image.new_zeros(count, NOISE_SIZE) if noise is None else noise
+        features = self.encoder(image).mean(dim=(2, 3))
+        codes = [one_hot(pose, self.poses).to(features.dtype), one_hot(light, self.lights).to(features.dtype)]
+        mixed = self.mix(torch.cat([features, noise.to(features.dtype), *codes], dim=1))
+        generated: Tensor = self.decoder(mixed.view(count, 320, FEATURE_SIZE, FEATURE_SIZE))
+        return generated
 
 
-class Verdict(NamedTuple):
-    """What the discriminator says of images."""
+class DiscriminatorOutput(NamedTuple):
+    """The four outputs of the discriminator for a batch."""
 
-    identity: Tensor  # (B, people) logits
+    identity: Tensor  # (B, identities) logits
     pose: Tensor  # (B, poses) logits
     light: Tensor  # (B, lights) logits
-    real: Tensor  # (B,) probability
+    real: Tensor  # (B,) probability that the image is real
 
 
 class MultitaskDiscriminator(nn.Module):
-    """Name person, pose and light, and tell photos from made images.
+    """Classify identity, pose and light, and discriminate real images from generated ones.
 
     Args:
-        people: how many there are in training.
-        poses: likewise.
-        lights: likewise.
+        identities: number of people in the training set.
+        poses: number of pose classes.
+        lights: number of light classes.
     """
 
-    def __init__(self, people: int = PEOPLE, poses: int = POSES, lights: int = LIGHTS) -> None:
+    def __init__(self, identities: int = IDENTITIES, poses: int = POSES, lights: int = LIGHTS) -> None:
         super().__init__()
         self.trunk = Encoder(FEATURES)
-        self.identity, self.pose = nn.Linear(FEATURES, people), nn.Linear(FEATURES, poses)
+        self.identity, self.pose = nn.Linear(FEATURES, identities), nn.Linear(FEATURES, poses)
         self.light, self.real = nn.Linear(FEATURES, lights), nn.Linear(FEATURES, 1)
         self.apply(init_normal)
 
-    def forward(self, image: Tensor) -> Verdict:
-        """(B, 3, 96, 96) in (-1, 1)."""
+    def forward(self, image: Tensor) -> DiscriminatorOutput:
+        """Map (B, 3, 96, 96) in (-1, 1) to the four outputs."""
         features = self.trunk(image).mean(dim=(2, 3))
         real = self.real(features).sigmoid().flatten()
-        return Verdict(self.identity(features), self.pose(features), self.light(features), real)
+        return DiscriminatorOutput(self.identity(features), self.pose(features), self.light(features), real)

@@ -1,4 +1,4 @@
-"""Meshes to pixels, a batch at a time: toolkit.geometry.rasterizer for tensors, on any device."""
+"""A rasterizer for batches of meshes on any device: :mod:`toolkit.geometry.rasterizer` for tensors."""
 
 from dataclasses import dataclass
 
@@ -6,19 +6,24 @@ import torch
 from torch import Tensor
 from torch.nn.functional import grid_sample
 
-EDGE = 1e-4  # of a triangle's height: pixels so little outside count, or rounding would leave cracks
+EDGE_TOLERANCE = 1e-4  # of a triangle's height: pixels so little outside count as inside, or rounding leaves gaps
 
 
 @dataclass(frozen=True, slots=True)
 class Raster:
-    """What each pixel of a batch of images sees of its mesh."""
+    """The nearest triangle of its mesh at each pixel of a batch of images."""
 
-    triangle: Tensor  # (B, H, W) int64, number of the triangle, -1 where there is none
-    weights: Tensor  # (B, H, W, 3) barycentric shares of its corners; zeros where there is none
-    depth: Tensor  # (B, H, W), as the vertices' z; infinite where there is none
+    triangle: Tensor  # (B, H, W) int64, index of the triangle; -1 where there is none
+    weights: Tensor  # (B, H, W, 3) barycentric coordinates; zeros where there is none
+    depth: Tensor  # (B, H, W), interpolated z; infinite where there is none
 
     def interpolate(self, triangles: Tensor, values: Tensor) -> Tensor:
-        """Spread values of the vertices, (B, V, C), over the pixels: (B, H, W, C), zeros where there is no triangle."""
+        """Interpolate values of the vertices, (B, V, C), at the pixels: (B, H, W, C), zeros where there is no triangle.
+
+        Args:
+            triangles: (T, 3) int64 vertex indices, as for :func:`rasterize`.
+            values: (B, V, C).
+        """
         batch, height, width = self.triangle.shape
         corners = triangles[self.triangle.clamp_min(0)].reshape(batch, -1)
         picked = values.gather(1, corners[..., None].expand(-1, -1, values.shape[2]))
@@ -27,14 +32,14 @@ class Raster:
 
 
 def rasterize(points: Tensor, triangles: Tensor, size_wh: tuple[int, int]) -> Raster:
-    """Find the nearest triangle for each pixel's centre, for all meshes of a batch at once.
+    """Find the nearest triangle at each pixel's center, for all meshes of a batch at once.
 
-    The pixels of all bounding boxes are listed flat, tested, and the nearest kept by an atomic
-    minimum: no loop over triangles or meshes.
+    The pixels of all bounding boxes form one flat list; they are tested, and an atomic minimum keeps the nearest. There
+    is no loop over triangles or meshes.
 
     Args:
-        points: (B, V, 3) x, y in pixels, z away from the camera; float32.
-        triangles: (T, 3) int64 vertex numbers, the same for all meshes.
+        points: (B, V, 3) x and y in pixels, z away from the camera; float32.
+        triangles: (T, 3) int64 vertex indices, the same for all meshes.
         size_wh: (width, height) of the images.
     """
     width, height = size_wh
@@ -50,9 +55,9 @@ def rasterize(points: Tensor, triangles: Tensor, size_wh: tuple[int, int]) -> Ra
     owner = torch.repeat_interleave(kept, counts)
     within = torch.arange(len(owner), device=points.device) - torch.repeat_interleave(counts.cumsum(0) - counts, counts)
     columns, rows = low[owner, 0] + within % spans[owner, 0], low[owner, 1] + within // spans[owner, 0]
-    place = torch.stack([columns, rows, torch.ones_like(rows)], dim=1).to(points.dtype)
-    v, w = ((planes[owner, corner] * place).sum(dim=1) for corner in (0, 1))
-    inside = torch.nonzero((v >= -EDGE) & (w >= -EDGE) & (v + w <= 1 + EDGE))[:, 0]
+    xy1 = torch.stack([columns, rows, torch.ones_like(rows)], dim=1).to(points.dtype)
+    v, w = ((planes[owner, corner] * xy1).sum(dim=1) for corner in (0, 1))
+    inside = torch.nonzero((v >= -EDGE_TOLERANCE) & (w >= -EDGE_TOLERANCE) & (v + w <= 1 + EDGE_TOLERANCE))[:, 0]
     owner, v, w = owner[inside], v[inside], w[inside]
     pixel = (owner // count) * (width * height) + rows[inside] * width + columns[inside]
     weights = torch.stack([1 - v - w, v, w], dim=1)
@@ -61,7 +66,7 @@ def rasterize(points: Tensor, triangles: Tensor, size_wh: tuple[int, int]) -> Ra
     depth = depth.scatter_reduce(0, pixel, z, "amin")
     front = torch.nonzero(z <= depth[pixel])[:, 0]
     triangle = torch.full((len(depth),), -1, dtype=torch.long, device=points.device)
-    # Of two triangles at the very same depth one wins, and its shares must be its own: the higher number.
+    # Of several triangles at the same depth the one with the highest index is kept, with its own weights.
     triangle = triangle.scatter_reduce(0, pixel[front], owner[front] % count, "amax")
     front = front[triangle[pixel[front]] == owner[front] % count]
     shares = torch.zeros(len(depth), 3, dtype=points.dtype, device=points.device)
@@ -70,15 +75,25 @@ def rasterize(points: Tensor, triangles: Tensor, size_wh: tuple[int, int]) -> Ra
     return Raster(triangle.reshape(shape), shares.reshape(*shape, 3), depth.reshape(shape))
 
 
-def look_up(photos: Tensor, places: Tensor) -> Tensor:
-    """(B, C, h, w): the colours of photos, (B, C, H, W), at places, (B, h, w, 2) pixels; beyond the edge the border."""
-    height, width = photos.shape[2:]
-    scale = torch.tensor([2 / max(width - 1, 1), 2 / max(height - 1, 1)], device=places.device)
-    return grid_sample(photos, places * scale - 1, mode="bilinear", padding_mode="border", align_corners=True)
+def sample_bilinear(images: Tensor, xy: Tensor) -> Tensor:
+    """Sample images, (B, C, H, W), at positions, (B, h, w, 2) pixels: (B, C, h, w).
+
+    Beyond an image's edge its border is repeated.
+    """
+    height, width = images.shape[2:]
+    scale = torch.tensor([2 / max(width - 1, 1), 2 / max(height - 1, 1)], device=xy.device)
+    return grid_sample(images, xy * scale - 1, mode="bilinear", padding_mode="border", align_corners=True)
 
 
 def _planes(corners: Tensor) -> tuple[Tensor, Tensor]:
-    """(N, 2, 3): the second and third corner's shares at (x, y) are a x + b y + c; and which triangles have no area."""
+    """Return the coefficients of the second and third barycentric coordinate, and which triangles have no area.
+
+    Args:
+        corners: (N, 3, 3) of N triangles.
+
+    Returns:
+        (N, 2, 3): each coordinate is a x + b y + c at (x, y); and (N,) bool.
+    """
     (ax, ay), (bx, by), (cx, cy) = (corners[:, k, :2].unbind(dim=1) for k in range(3))
     twice = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
     flat = twice.abs() < 1e-6

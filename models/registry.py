@@ -1,4 +1,4 @@
-"""Which name in a weights file means which generator."""
+"""Generators by the architecture name that a weights file gives."""
 
 from torch import nn
 
@@ -8,7 +8,7 @@ from models.multitask import MultitaskGenerator
 from models.refiner import Refiner
 from models.siamese import SiameseGenerator
 
-# Called with the numbers that the weights file gives, if it gives any.
+# The weights file also holds the keyword arguments, if any.
 GENERATORS: dict[str, type[nn.Module]] = {
     "attributes": AttributeGenerator,
     "encoder_decoder": EncoderDecoder,

@@ -1,20 +1,21 @@
-"""The siamese network: one encoder for two photos, whose features fall apart into who it is and how it was taken.
+"""The siamese network: one encoder for two photos, whose features are split into identity, pose and light.
 
-Source: SYSTEMS.md, sections 2 and 3.
+Source: CASIA-Net as DR-GAN uses it (Tran et al., CVPR 2017), as encoder and decoder. Of its 320 feature channels, 240
+are the identity, which alone reaches the decoder; a 6 x 6 convolution maps the other 80 to 9 pose and 20 light logits.
 """
 
 from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from models.casia_net import GRID, Decoder, Encoder, init_normal
+from models.casia_net import FEATURE_SIZE, Decoder, Encoder, init_normal
 
-IDENTITY, CONDITIONS = 240, 80  # channels
+IDENTITY_CHANNELS, CONDITION_CHANNELS = 240, 80
 POSES, LIGHTS = 9, 20  # classes of Multi-PIE
 
 
-class Seen(NamedTuple):
-    """What the encoder sees in a photo."""
+class EncoderOutput(NamedTuple):
+    """The features of a batch of photos."""
 
     identity: Tensor  # (B, 240, 6, 6)
     pose: Tensor  # (B, 9) logits
@@ -22,44 +23,46 @@ class Seen(NamedTuple):
 
 
 class SiameseGenerator(nn.Module):
-    """Turn a face of any pose and light into a frontal one in standard light, from its identity features alone."""
+    """Generate a frontal face in standard light from the identity features of a face in any pose and light."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.encoder = Encoder(IDENTITY + CONDITIONS)
-        self.conditions = nn.Conv2d(CONDITIONS, POSES + LIGHTS, GRID)
-        self.decoder = Decoder(IDENTITY)
+        self.encoder = Encoder(IDENTITY_CHANNELS + CONDITION_CHANNELS)
+        self.conditions = nn.Conv2d(CONDITION_CHANNELS, POSES + LIGHTS, FEATURE_SIZE)
+        self.decoder = Decoder(IDENTITY_CHANNELS)
         self.apply(init_normal)
 
-    def see(self, image: Tensor) -> Seen:
-        """(B, 3, 96, 96) in (-1, 1) -> its features."""
+    def encode(self, image: Tensor) -> EncoderOutput:
+        """Map (B, 3, 96, 96) in (-1, 1) to features."""
         features = self.encoder(image)
-        logits = self.conditions(features[:, IDENTITY:]).flatten(1)
-        return Seen(features[:, :IDENTITY], logits[:, :POSES], logits[:, POSES:])
+        logits = self.conditions(features[:, IDENTITY_CHANNELS:]).flatten(1)
+        return EncoderOutput(features[:, :IDENTITY_CHANNELS], logits[:, :POSES], logits[:, POSES:])
 
-    def draw(self, identity: Tensor) -> Tensor:
-        """(B, 240, 6, 6) -> the frontal face, (B, 3, 96, 96) in (-1, 1)."""
+    def decode(self, identity: Tensor) -> Tensor:
+        """Map (B, 240, 6, 6) to frontal faces, (B, 3, 96, 96) in (-1, 1)."""
         frontal: Tensor = self.decoder(identity)
         return frontal
 
-    def forward(self, image: Tensor, second: Tensor | None = None) -> Tensor | tuple[Tensor, Seen, Seen]:
-        """The frontal face; with a second photo also what the encoder sees in both, in one pass of the encoder each."""
-        seen = self.see(image)
+    def forward(
+        self, image: Tensor, second: Tensor | None = None
+    ) -> Tensor | tuple[Tensor, EncoderOutput, EncoderOutput]:
+        """Return the frontal faces; with second photos also the features of both, from one encoder pass each."""
+        features = self.encode(image)
         if second is None:
-            return self.draw(seen.identity)
-        return self.draw(seen.identity), seen, self.see(second)
+            return self.decode(features.identity)
+        return self.decode(features.identity), features, self.encode(second)
 
 
 class SiameseDiscriminator(nn.Module):
-    """Tell photos from made faces: the encoder's trunk, averaged, and one number."""
+    """Discriminate real images from generated ones: the encoder, averaged over pixels, and a linear layer."""
 
     def __init__(self) -> None:
         super().__init__()
         self.trunk = Encoder()
-        self.judge = nn.Linear(320, 1)
+        self.judge = nn.Linear(320, 1)  # named in checkpoints
         self.apply(init_normal)
 
     def forward(self, image: Tensor) -> Tensor:
-        """(B, 3, 96, 96) -> (B,) the probability that each is a photo."""
+        """Map (B, 3, 96, 96) to (B,), the probability that each image is real."""
         probability: Tensor = self.judge(self.trunk(image).mean(dim=(2, 3))).sigmoid()
         return probability.flatten()

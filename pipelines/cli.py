@@ -1,4 +1,4 @@
-"""The command line: one verb per file in pipelines.commands. Read this first, then the stage of a verb."""
+"""The command line: one command per file in `pipelines.commands`. Start here, then read the stage of a command."""
 
 from importlib.metadata import version
 from typing import Annotated, Any
@@ -7,43 +7,44 @@ import typer
 
 from pipelines.commands import align, batch, bench, convert, demo, doctor, evaluate, export, generate, report, train
 from pipelines.commands.pairs import build, import_set, split, synth, verify
-from pipelines.commands.terminal.console import Screen
+from pipelines.commands.terminal.console import Console
+from pipelines.commands.terminal.options import Command
 from toolkit.errors import ConfigError
 
 
-class _Commands(typer.core.TyperGroup):
-    """Turns a wrong set-up into one red line and exit code 2."""
+class _Group(typer.core.TyperGroup):
+    """Prints a wrong set-up as one red line and exits with 2."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
         except ConfigError as error:
-            Screen(as_json=False, quiet=False).complain(f"error: {error}")
+            Console(as_json=False, quiet=False).error(f"error: {error}")
             raise typer.Exit(2) from error
 
 
-app = typer.Typer(cls=_Commands, no_args_is_help=True, add_completion=False)
-app.command()(doctor.doctor)
-app.command()(align.align)
-pair_verbs = typer.Typer(no_args_is_help=True, help="Paired sets: inputs SUBJECT/*.jpg with their target SUBJECT.jpg.")
-pair_verbs.command()(build.build)
-pair_verbs.command()(synth.synth)
-pair_verbs.command("import")(import_set.import_set)
-pair_verbs.command()(verify.verify)
-pair_verbs.command()(split.split)
-app.add_typer(pair_verbs, name="pairs")
-app.command()(train.train)
-app.command()(batch.batch)
-app.command()(evaluate.evaluate)
-app.command()(report.report)
-app.command()(generate.generate)
-app.command()(convert.convert)
-app.command()(export.export)
-app.command()(bench.bench)
-app.command()(demo.demo)
+app = typer.Typer(cls=_Group, no_args_is_help=True, add_completion=False)
+app.command(cls=Command)(doctor.doctor)
+app.command(cls=Command)(align.align)
+pairs = typer.Typer(no_args_is_help=True, help="Build, import, check and split paired sets.")
+pairs.command(cls=Command)(build.build)
+pairs.command(cls=Command)(synth.synth)
+pairs.command("import", cls=Command)(import_set.import_set)
+pairs.command(cls=Command)(verify.verify)
+pairs.command(cls=Command)(split.split)
+app.add_typer(pairs, name="pairs")
+app.command(cls=Command)(train.train)
+app.command(cls=Command)(batch.batch)
+app.command(cls=Command)(evaluate.evaluate)
+app.command(cls=Command)(report.report)
+app.command(cls=Command)(generate.generate)
+app.command(cls=Command)(convert.convert)
+app.command(cls=Command)(export.export)
+app.command(cls=Command)(bench.bench)
+app.command(cls=Command)(demo.demo)
 
 
-def _tell_version(asked: bool) -> None:
+def _print_version(asked: bool) -> None:
     if asked:
         typer.echo(version("frontalize"))
         raise typer.Exit
@@ -51,11 +52,13 @@ def _tell_version(asked: bool) -> None:
 
 @app.callback()
 def frontalize(
-    version: Annotated[bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Tell it.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
 ) -> None:
-    """Raw photos in, frontal faces out: align, pair, train, and frontalize whole folders."""
+    """Align photo collections, build paired sets, train on them, and frontalize whole folders."""
 
 
 def main() -> None:
-    """The console script."""
+    """Run the command line."""
     app()

@@ -10,8 +10,8 @@ from PIL import Image
 
 from toolkit.errors import ConfigError
 from toolkit.landmarks.finder import open_landmarker
-from toolkit.photos.files import encode_image, write_whole
-from toolkit.views.rotate import TurnableHead
+from toolkit.photos.files import encode_image, write_atomic
+from toolkit.views.rotate import RotatableHead
 
 PERSON = "collins"  # Eileen Collins, NASA; public domain; travels in scikit-image's wheel
 PHOTOS = 32
@@ -31,19 +31,19 @@ def draw_photos(folder: Path, seed: int = 0, faceless: bool = True) -> None:
     """
     portrait, coffee = _portrait(), _coffee()
     generator = np.random.default_rng(seed)
-    head = TurnableHead(portrait, open_landmarker().find(portrait)[0])
+    head = RotatableHead(portrait, open_landmarker().find(portrait)[0])
     subject = folder / PERSON
-    write_whole(subject / "portrait.png", encode_image(portrait, ".png"))
+    write_atomic(subject / "portrait.png", encode_image(portrait, ".png"))
     for number in range(1, PHOTOS):
         turned = head.view(generator.uniform(-50, 50), generator.uniform(-8, 8)).image
         photo = _another(turned, generator)
         if number == SIDEWAYS:
-            write_whole(subject / f"photo-{number:02d}.jpg", _sideways(photo))
+            write_atomic(subject / f"photo-{number:02d}.jpg", _sideways(photo))
         else:
             suffix = (".jpg", ".png", ".webp")[number % 3]
-            write_whole(subject / f"photo-{number:02d}{suffix}", encode_image(photo, suffix, 90))
+            write_atomic(subject / f"photo-{number:02d}{suffix}", encode_image(photo, suffix, 90))
     if faceless:
-        write_whole(subject / "coffee.jpg", encode_image(coffee, ".jpg"))
+        write_atomic(subject / "coffee.jpg", encode_image(coffee, ".jpg"))
 
 
 def _portrait() -> NDArray[np.uint8]:

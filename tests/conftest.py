@@ -12,8 +12,8 @@ from skimage import data
 from typer.testing import CliRunner, Result
 
 from pipelines.cli import app
-from toolkit.faces.face import Landmarker
 from toolkit.landmarks.finder import open_landmarker
+from toolkit.landmarks.protocols import Landmarker
 from toolkit.photos.files import encode_image
 
 # Tests run in two processes and train small networks: threads inside each would only fight over the cores.
@@ -100,3 +100,11 @@ def tree(root: Path) -> dict[str, bytes]:
     """All files of an output folder but its ledger, by path."""
     files = sorted(path for path in root.rglob("*") if path.is_file() and path.name != "ledger.jsonl")
     return {str(path.relative_to(root)): path.read_bytes() for path in files}
+
+
+def touch(root: Path, *names: str) -> Path:
+    """Make empty files in a folder, with the folders between, and return the folder."""
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+    return root

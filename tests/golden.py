@@ -8,8 +8,8 @@ from PIL import Image
 from skimage import data
 
 from toolkit.crops.align import AlignConfig, align_photo
-from toolkit.faces.face import Landmarker
 from toolkit.landmarks.finder import open_landmarker
+from toolkit.landmarks.protocols import Landmarker
 
 CROP = Path(__file__).parent / "golden" / "astronaut.png"
 

@@ -1,16 +1,45 @@
-"""The rules of the house, as tests: what `make lint` says, CI says too."""
+"""The rules of the project as tests: what `make lint` reports, and what its tools do not check."""
 
 import ast
+import io
+import re
 import subprocess
 import sys
+import tokenize
+import tomllib
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
-SOURCES = sorted(path for room in ("toolkit", "models", "pipelines") for path in (ROOT / room).rglob("*.py"))
+PACKAGES = ("toolkit", "models", "pipelines")
+FOLDERS = (*PACKAGES, "tests", "examples")
+SOURCES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
+TESTS = [path for path in SOURCES if path.name.startswith("test_")]
+TEXTS = sorted(
+    path
+    for folder in FOLDERS
+    for path in (ROOT / folder).rglob("*")
+    if path.suffix in (".py", ".md", ".html", ".ipynb")
+) + [ROOT / name for name in ("README.md", "SECURITY.md", "CHANGELOG.md", "Makefile", "pyproject.toml")]
+
+MOST_LINES = 300  # of a file
+MOST_LINES_OF_FUNCTION = 60
+MOST_MODULES = 12  # of a folder, without __init__
+
+CITED_PATH = re.compile(rf"(?<![\w./-])(?:{'|'.join(FOLDERS)})/[\w./-]*\w")
+CITED_PAGE = re.compile(r"(?<![\w./-])[A-Z]\w*\.md\b")
+CITED_TEST = re.compile(r"(?<![\w./-])test_\w+\.py\b")
+CITED_NAME = re.compile(rf"(?<![\w./-])(?:{'|'.join(PACKAGES)})(?:\.[A-Za-z_]\w*)+")
 
 
+def name_of(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "command", [["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy"], ["lint-imports"]], ids=" ".join
 )
@@ -20,23 +49,102 @@ def test_the_gates_are_green(command: list[str]) -> None:
     assert result.returncode == 0, result.stdout + result.stderr
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
 def test_files_and_functions_stay_readable(path: Path) -> None:
     text = path.read_text()
-    assert text.count("\n") <= 300
-    module = ast.parse(text)
-    classes = [node for node in module.body if isinstance(node, ast.ClassDef) and not node.name.startswith("_")]
-    public = [*module.body, *(node for part in classes for node in part.body)]
-    for node in ast.walk(module):
+    assert text.count("\n") <= MOST_LINES
+    for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.FunctionDef):
-            assert (node.end_lineno or 0) - node.lineno <= 60, f"{node.name} is too long"
-            if not node.name.startswith("_"):
-                assert ast.get_docstring(node) or node not in public, f"{node.name} has no docstring"
+            assert (node.end_lineno or 0) - node.lineno <= MOST_LINES_OF_FUNCTION, f"{node.name} is too long"
+
+
+@pytest.mark.parametrize("path", [path for path in SOURCES if path.relative_to(ROOT).parts[0] in PACKAGES], ids=name_of)
+def test_public_functions_have_docstrings(path: Path) -> None:
+    module = ast.parse(path.read_text())
+    classes = [node for node in module.body if isinstance(node, ast.ClassDef) and not node.name.startswith("_")]
+    for node in [*module.body, *(node for part in classes for node in part.body)]:
+        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
+            assert ast.get_docstring(node), f"{node.name} has no docstring"
+
+
+def test_no_folder_holds_more_modules_than_one_can_survey() -> None:
+    modules = Counter(name_of(path.parent) for path in SOURCES if path.name != "__init__.py")
+    assert {folder: count for folder, count in modules.items() if count > MOST_MODULES} == {}
+
+
+def test_packages_hold_no_code_of_their_own() -> None:
+    """An empty ``__init__``, or a docstring alone: importing a package loads nothing else."""
+    for path in SOURCES:
+        if path.name == "__init__.py":
+            module = ast.parse(path.read_text())
+            rest = module.body[1:] if ast.get_docstring(module) else module.body
+            assert rest == [], name_of(path)
+
+
+@pytest.mark.parametrize("path", TESTS, ids=name_of)
+def test_tests_share_helpers_and_not_each_other(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            imported = [node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)]
+            assert not [name for name in imported if re.search(r"^tests\..*\btest_\w+$", name)]
+
+
+@pytest.mark.parametrize("path", TESTS, ids=name_of)
+def test_every_test_can_fail(path: Path) -> None:
+    """It asserts, expects an error, or calls a helper that does."""
+    module = ast.parse(path.read_text())
+    for node in ast.walk(module):
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+            calls = [ast.unparse(call.func) for call in ast.walk(node) if isinstance(call, ast.Call)]
+            asserts = any(isinstance(part, ast.Assert) for part in ast.walk(node))
+            assert asserts or any(re.search(r"assert_|\braises\b", call) for call in calls), node.name
+
+
+@pytest.mark.parametrize("path", TEXTS, ids=name_of)
+def test_what_a_text_cites_is_in_the_project(path: Path) -> None:
+    """Files, pages, tests and dotted names, in comments and strings of a source and in all of a page."""
+    text = "\n".join(words_of(path))
+    assert [cited for cited in CITED_PATH.findall(text) if not (ROOT / cited).exists()] == []
+    assert [cited for cited in CITED_PAGE.findall(text) if not (ROOT / cited).exists()] == []
+    assert set(CITED_TEST.findall(text)) <= {test.name for test in TESTS}
+    assert [cited for cited in CITED_NAME.findall(text) if not exists(cited.split("."))] == []
+
+
+def words_of(path: Path) -> Iterator[str]:
+    """Yield a text, or a source's comments and strings."""
+    if path.suffix != ".py":
+        yield path.read_text()
+        return
+    for token in tokenize.generate_tokens(io.StringIO(path.read_text()).readline):
+        if token.type in (tokenize.COMMENT, tokenize.STRING):
+            yield token.string
+
+
+def exists(names: list[str]) -> bool:
+    """Tell whether a dotted name leads to a package, a module, or something that a module defines or imports."""
+    place, left = ROOT, names
+    while left and (place / left[0]).is_dir():
+        place, left = place / left[0], left[1:]
+    if not left:
+        return True
+    module = place / f"{left[0]}.py"
+    return module.is_file() and (len(left) == 1 or left[1] in defined_in(ast.parse(module.read_text())))
+
+
+def defined_in(module: ast.Module) -> set[str]:
+    """Return the names at a module's top level."""
+    found: set[str] = set()
+    for node in module.body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            found.add(node.name)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            found |= {alias.asname or alias.name for alias in node.names}
+        else:
+            found |= {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
+    return found
 
 
 def test_every_dependency_has_both_bounds() -> None:
-    import tomllib
-
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     loose = [line for line in project["dependencies"] if "==" not in line and not (">=" in line and "<" in line)]
     assert loose == []

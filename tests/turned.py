@@ -1,33 +1,35 @@
-"""Views of a known yaw, for measuring the aligner: a near-frontal photo's head turned about its vertical axis.
+"""Views of known yaw and pitch for tests of the aligner: the head of a near-frontal photo, rotated and rendered.
 
-Crude on purpose, and independent of what is measured: FaceMesh's own depth, three rings of skin
-around the face for ears, hair and neck (shared/GEOMETRY.md), a blurred copy of the photo behind.
+The renderer is simple on purpose and independent of the code under test: the mesh network's own depth, three rings of
+skin around the face for ears, hair and neck, and a blurred copy of the photo as background.
 """
 
-import itertools
 import math
-from functools import cache
 
 import cv2
 import numpy as np
-from mediapipe.python.solutions import face_mesh_connections as edges
 from numpy.typing import NDArray
 
+from toolkit.faces.head_mesh import face_oval, head_triangles
 from toolkit.geometry.head_pose import head_frame
+from toolkit.geometry.mesh_topology import SKIN
 
 Points = NDArray[np.float64]
-EAR_SIDES = (234, 454)  # the head turns about the midpoint between these
-RINGS = ((1.12, 0.25), (1.3, 0.6), (1.55, 1.1))  # how wide, and how far back in half face widths
+EAR_SIDES = (234, 454)  # indices of the mesh: the head turns about the midpoint between these
+RINGS = ((1.12, 0.25), (1.3, 0.6), (1.55, 1.1))  # width relative to the oval; depth behind it, in half face widths
 
 
 def turned(
     photo: NDArray[np.uint8], landmarks: Points, yaw: float, pitch: float = 0
 ) -> tuple[NDArray[np.uint8], Points]:
-    """Turn the head of a photo by degrees (positive: to the subject's left, up); also gives where its points go.
+    """Rotate the head of a photo by degrees (positive: to the subject's left, up).
 
-    Both count from the head's own forward direction, whatever small turn the photo has.
+    The angles are relative to the head's forward direction in the photo.
+
+    Returns:
+        (H, W, 3) RGB uint8, and the (468, 3) landmarks in it.
     """
-    points = landmarks[:468]
+    points = landmarks[:SKIN]
     frame = head_frame(points)
     pivot = points[list(EAR_SIDES)].mean(axis=0)
     cos, sin = math.cos(math.radians(yaw)), math.sin(math.radians(yaw))
@@ -40,56 +42,27 @@ def turned(
     level = np.array([[math.cos(roll), -math.sin(roll), 0], [math.sin(roll), math.cos(roll), 0], [0, 0, 1]])
     seen = head @ turn.T @ level.T + pivot
     source = head @ frame.T + pivot
-    return _render(photo, source[:, :2], seen, triangles), seen[:468]
+    return _render(photo, source[:, :2], seen, triangles), seen[:SKIN]
 
 
-@cache
-def _face_triangles() -> tuple[tuple[int, int, int], ...]:
-    """Every three points that the tessellation joins pairwise."""
-    near: dict[int, set[int]] = {}
-    for a, b in edges.FACEMESH_TESSELATION:
-        near.setdefault(a, set()).add(b)
-        near.setdefault(b, set()).add(a)
-    found = {tuple(sorted((a, b, c))) for a, b in edges.FACEMESH_TESSELATION for c in near[a] & near[b]}
-    lids = (edges.FACEMESH_LEFT_EYE, edges.FACEMESH_RIGHT_EYE, _inner_lips())
-    fans = [(ring[0], b, c) for ring in map(_walk, lids) for b, c in itertools.pairwise(ring[1:])]
-    return (*found, *fans)  # type: ignore[arg-type]
-
-
-def _inner_lips() -> set[tuple[int, int]]:
-    inner = {78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308, 324, 318, 402, 317, 14, 87, 178, 88, 95}
-    return {(a, b) for a, b in edges.FACEMESH_LIPS if a in inner and b in inner}
-
-
-def _walk(ring: frozenset[tuple[int, int]] | set[tuple[int, int]]) -> list[int]:
-    """The points of a closed line in order."""
-    left = list(ring)
-    path = list(left.pop())
-    while left:
-        edge = next(edge for edge in left if path[-1] in edge)
-        left.remove(edge)
-        path.append(edge[0] if edge[1] == path[-1] else edge[1])
-    return path[:-1]
-
-
-def _with_rings(points: Points) -> tuple[Points, NDArray[np.int64]]:
-    oval = _walk(edges.FACEMESH_FACE_OVAL)
-    centre = points[oval].mean(axis=0)
+def _with_rings(points: Points) -> tuple[Points, NDArray[np.intp]]:
+    oval = face_oval()
+    center = points[oval].mean(axis=0)
     half = np.ptp(points[oval, 0]) / 2
-    rings = [(points[oval] - centre) * [wide, wide, 1] + centre + [0, 0, back * half] for wide, back in RINGS]
-    triangles: list[tuple[int, int, int]] = list(_face_triangles())
-    before, n = oval, len(oval)
-    for k in range(len(RINGS)):
-        ring = list(range(468 + k * n, 468 + (k + 1) * n))
-        for i in range(n):
-            j = (i + 1) % n
-            triangles += [(before[i], before[j], ring[i]), (before[j], ring[j], ring[i])]
+    rings = [(points[oval] - center) * [wide, wide, 1] + center + [0, 0, back * half] for wide, back in RINGS]
+    face = head_triangles()
+    triangles = [face[(face < SKIN).all(axis=1)]]
+    before = oval
+    for number in range(len(RINGS)):
+        ring = SKIN + number * len(oval) + np.arange(len(oval))
+        after_before, after_ring = np.roll(before, -1), np.roll(ring, -1)
+        triangles += [np.stack([before, after_before, ring], 1), np.stack([after_before, after_ring, ring], 1)]
         before = ring
-    return np.concatenate([points, *rings]), np.array(triangles)
+    return np.concatenate([points, *rings]), np.concatenate(triangles)
 
 
-def _render(photo: NDArray[np.uint8], source: Points, seen: Points, triangles: NDArray[np.int64]) -> NDArray[np.uint8]:
-    """Paint triangles from far to near, each pixel looked up in the photo, over a blurred copy of it."""
+def _render(photo: NDArray[np.uint8], source: Points, seen: Points, triangles: NDArray[np.intp]) -> NDArray[np.uint8]:
+    """Draw triangles from far to near with the photo as texture, over a blurred copy of the photo."""
     height, width = photo.shape[:2]
     where = np.full((height, width, 2), -1.0, np.float32)
     for corners in triangles[np.argsort(-seen[triangles, 2].mean(axis=1))]:

@@ -1,12 +1,14 @@
-"""Every error a user can meet, in one tree.
+"""All errors that are raised on purpose.
 
-FrontalizeError            the text gives the value, the bound and the way out
-├── ConfigError            the set-up is wrong; nothing was started (exit code 2)
-│   ├── DatasetError       a paired set breaks the subject-folder layout
-│   └── CheckpointError    a weights or checkpoint file is not one of ours, or does not fit
-└── PhotoError             one input cannot be used: a row in the ledger, never a crash
+FrontalizeError            the message gives the value, the limit and what to do
+├── ConfigError            the setup is wrong; no work was started (exit code 2)
+│   ├── DatasetError       a paired set violates the subject-folder layout
+│   └── CheckpointError    a file of weights or a checkpoint is invalid or does not fit
+├── TrainingDiverged       a loss is not finite; the last checkpoint is valid
+├── ExportDiffers          an exported network does not reproduce torch's results
+└── PhotoError             one input cannot be used: a row in the ledger, not the end of a run
     ├── PhotoFailed        it could not be processed
-    └── PhotoRejected      it was readable but is not usable
+    └── PhotoRejected      it is readable but not usable
 """
 
 
@@ -15,41 +17,41 @@ class FrontalizeError(Exception):
 
 
 class ConfigError(FrontalizeError):
-    """The set-up is wrong; raised before any work starts."""
+    """The setup is wrong; raised before any work starts."""
 
 
 class DatasetError(ConfigError):
-    """A paired set breaks the subject-folder layout."""
+    """A paired set violates the subject-folder layout."""
 
 
 class CheckpointError(ConfigError):
-    """A weights or checkpoint file is not one of ours, or does not fit."""
+    """A file of weights or a checkpoint is invalid or does not fit."""
 
 
 class TrainingDiverged(FrontalizeError):
-    """A loss is no number any more: the run stops, its last checkpoint is good."""
+    """A loss is not finite: the run stops, and its last checkpoint is valid."""
 
 
 class ExportDiffers(FrontalizeError):
-    """An exported network does not give torch's numbers: no file is written."""
+    """An exported network does not reproduce torch's results: no file is written."""
 
 
 class PhotoError(FrontalizeError):
     """One input cannot be used.
 
     Args:
-        code: stable and short, for programs: ``no-face``, ``unreadable``, ``too-large`` ...
-        detail: for people: what was found, the bound, the way out.
+        code: a short and stable text for programs: ``no-face``, ``unreadable``, ``too-large`` ...
+        detail: a text for people: the value, the limit and what to do.
     """
 
     def __init__(self, code: str, detail: str) -> None:
-        super().__init__(code, detail)  # both, so that the error survives the trip between processes
+        super().__init__(code, detail)  # both, so that the error can be pickled
         self.code = code
         self.detail = detail
 
     @property
     def reason(self) -> str:
-        """The ledger's text: the code, then the detail."""
+        """The text in the ledger: code and detail."""
         return f"{self.code}: {self.detail}"
 
     def __str__(self) -> str:
@@ -61,4 +63,4 @@ class PhotoFailed(PhotoError):
 
 
 class PhotoRejected(PhotoError):
-    """The input was readable but is not usable."""
+    """The input is readable but not usable."""

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from functools import partial
 
 from pipelines.align.config import AlignPhotosConfig
-from pipelines.photo_jobs.crops import open_face_cutter
-from pipelines.photo_jobs.job import cut_into
+from pipelines.photo_jobs.crops import AlignedCrops
+from pipelines.photo_jobs.job import encode_images, run_photo_jobs
 from pipelines.runtime.config import BulkConfig
 from pipelines.runtime.interrupt import Stop
 from pipelines.runtime.plan import Plan
@@ -14,9 +14,10 @@ from toolkit.records.ledger import Outcome
 
 
 def align_photos(plan: Plan, config: AlignPhotosConfig, bulk: BulkConfig, stop: Stop) -> Iterator[Outcome]:
-    """Cut every face of a plan; one outcome per photo, each in the ledger already.
+    """Cut the faces of every photo of a plan; yield one outcome per photo, already in the ledger.
 
     Raises:
         ConfigError: OUT or the landmarker cannot be used.
     """
-    return cut_into(plan, partial(open_face_cutter, config.crop, config.find), config, digest(config), bulk, stop)
+    load = partial(AlignedCrops, config.crop, config.find, config.keep_exif)
+    return run_photo_jobs(plan, load, partial(encode_images, config), digest(config), bulk, stop)

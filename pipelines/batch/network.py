@@ -1,46 +1,48 @@
-"""Stage: a folder of photos -> a mirrored folder of frontal faces."""
+"""Stage: a folder of photos -> a mirrored folder of frontal faces, by a network.
+
+A photo's way: the plan names it, a worker process reads it and prepares the network's input (`pipelines.photo_jobs`),
+the network sees it in a batch (`pipelines.batch.faces`), it is written, and its row goes into the ledger
+(`pipelines.runtime.run`).
+"""
 
 import hashlib
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from itertools import islice
 from pathlib import Path
-from queue import SimpleQueue
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any
 
 from pipelines.batch.config import FrontalizeConfig
-from pipelines.photo_jobs import pastes
-from pipelines.photo_jobs.crops import CROP_VERSION, open_crop_cutter, open_whole_cutter, resize_square
-from pipelines.photo_jobs.gpu_inputs import open_layout_cut
-from pipelines.photo_jobs.job import CutPhoto, crash_outcome, open_cut, open_each
-from pipelines.photo_jobs.views import VIEW_VERSION, open_view_cutter
-from pipelines.runtime.config import BulkConfig
+from pipelines.batch.faces import PhotoFaces, faces_in_batches, in_threads, write_faces
+from pipelines.photo_jobs.crops import CROP_VERSION, AlignedCrops, WholePhotos
+from pipelines.photo_jobs.gpu_inputs import GpuViews
+from pipelines.photo_jobs.job import PhotoFunction, PhotoResult, map_block, process_photo
+from pipelines.photo_jobs.pastes import DEFAULT_SIZE, PASTE_VERSION, FacePatches
+from pipelines.photo_jobs.views import VIEW_VERSION, FrontalViews
+from pipelines.runtime.config import BulkConfig, JobLimits
 from pipelines.runtime.devices import bulk_devices
-from pipelines.runtime.image_writer import WRITERS, write_image
+from pipelines.runtime.image_writer import WRITERS
 from pipelines.runtime.interrupt import Stop
 from pipelines.runtime.plan import Job, Plan
-from pipelines.runtime.ray_backend import Stage, on_ray
+from pipelines.runtime.ray_backend import RayStage, run_on_ray
 from pipelines.runtime.run import Work, digest, run_bulk
-from pipelines.runtime.stage_timer import lap, timed
 from pipelines.runtime.worker_pool import Crash, run_in_workers
-from pipelines.weights.generator import Generator, Shown, weights_path
-from toolkit.errors import ConfigError, PhotoError
+from pipelines.weights.generator import Generator, weights_path
+from toolkit.crops.align import AlignConfig
+from toolkit.errors import ConfigError
 from toolkit.records.ledger import Outcome
 
-Image = NDArray[np.uint8]
-Batch = tuple[list[CutPhoto], Future[list[list[Image]]]]  # photos, and the faces to come
-DRAWING = ("cuda",)  # kinds of devices that draw the refiner's views themselves; elsewhere the workers' cores do
+VIEW_DEVICES = ("cuda",)  # kinds of devices that render the refiner's views; elsewhere the workers' cores do
 
 
 class Frontalizer:
-    """A model on a device or several, ready for whole folders.
+    """A model on one or more devices, ready for whole folders.
 
     Args:
-        config: which model, what kind of photos, what kind of outputs.
+        config: which model, which kind of photos and of outputs.
+
+    Attributes:
+        devices: where the network runs.
+        card: what the model was trained on.
 
     Raises:
         ConfigError: the model or the device cannot be used.
@@ -49,142 +51,121 @@ class Frontalizer:
     def __init__(self, config: FrontalizeConfig) -> None:
         self._config = config
         self.devices = bulk_devices(config.device)
-        self.place = ", ".join(map(str, self.devices))
         path = weights_path(config.model)
-        self._generators = [Generator(path, config.batch_size, device, config.size) for device in self.devices]
+        self._generators = [
+            Generator(path, config.batch_size, device, config.size, config.recipe) for device in self.devices
+        ]
         self._model = self._generators[0]
         self.card = self._model.card
-        if config.paste_back and not self._model.refines:
+        if config.paste_back and not self._model.takes_frontal_view:
             raise ConfigError(
-                f"--paste-back with model {config.model}: it draws a new face, {self.card.image_size} px, that "
+                f"--paste-back with model {config.model}: it generates a new face, {self.card.image_size} px, that "
                 "fits into no photo; use refiner, geometric, or the weights of a refiner"
             )
         shaping: tuple[object, ...] = (config.size, config.aligned, config.format, config.quality)
         if config.paste_back:
-            shaping += ("pasted", pastes.VERSION, config.max_turn)
-        if self._model.refines:
+            shaping += ("pasted", PASTE_VERSION, config.max_turn)
+        if self._model.takes_frontal_view:
             shaping += ("views", VIEW_VERSION)
         elif not config.aligned:
             shaping += ("crops", CROP_VERSION)
-        self._settings = digest(self.card, _weights_digest(path), *shaping)
+        if config.recipe is not None:
+            shaping += ("recipe", _sha256(config.recipe))
+        self._settings = digest(self.card, _sha256(path), *shaping)
 
     def run(self, plan: Plan, bulk: BulkConfig, stop: Stop) -> Iterator[Outcome]:
-        """Frontalize every photo of a plan; one outcome per photo, each in the ledger already.
+        """Frontalize every photo of a plan; yield one outcome per photo, already in the ledger.
 
-        Photos are cut in worker processes, go through the network in batches here, each device
-        with a batch of its own, and are written by threads while the next batch runs.
+        Worker processes prepare the photos. The network sees them in batches in this process, one batch per device,
+        while threads write the batch before. Photos are pasted together by worker processes, within their bounds.
 
         Raises:
             ConfigError: OUT cannot be used.
         """
-        open_work = self._opener(plan.source)
+        load, process = self.photo_function(), partial(process_photo, plan.source)
 
-        def locally(jobs: Sequence[Job]) -> Iterator[Outcome]:
+        def run_locally(jobs: Sequence[Job]) -> Iterator[Outcome]:
             ahead = (1 + len(self.devices)) * self._config.batch_size
-            photos = run_in_workers(open_work, jobs, bulk.workers, stop, ahead, bulk.limits)
+            photos = run_in_workers(load, process, jobs, bulk.workers, stop, ahead, bulk.limits)
+            if self._config.paste_back:
+                return self.paste(plan.source, plan.out, photos, min(WRITERS, bulk.workers), bulk.limits)
             return self.finish(plan.source, plan.out, photos)
 
-        work: Work = locally
+        work: Work = run_locally
         if bulk.engine == "ray":
-            work = on_ray(self._stages(plan), self._config.batch_size, bulk.workers, stop, locally)
+            work = run_on_ray(self._ray_stages(plan), self._config.batch_size, bulk.workers, stop, run_locally)
         return run_bulk(plan, work, self._settings, bulk.overwrite)
 
-    def _stages(self, plan: Plan) -> list[Stage]:
-        """With GPUs the photos are cut on the machines' cores; without, each core does all of it, on one thread."""
-        open_work, places = self._opener(plan.source), (plan.source, plan.out)
-        if self.devices[0].type == "cuda":
-            return [Stage(partial(open_each, open_work)), Stage(partial(_open_network, self._config, *places), True)]
-        return [Stage(partial(_open_whole, self._config, open_work, *places))]
-
-    def _opener(self, source: Path) -> Callable[[], Callable[[Job], CutPhoto]]:
-        """What a worker opens."""
+    def photo_function(self) -> Callable[[], PhotoFunction[Any]]:
+        """What a worker process calls once to get the function that prepares a photo for this model."""
         config, model = self._config, self._model
         if config.paste_back:
-            return partial(pastes.open_patch_cut, source, config.size or pastes.SIZE, config.max_turn)
-        if model.refines:  # in crops too the face is looked for: its mesh is what the view is made of
+            return partial(FacePatches, config.size or DEFAULT_SIZE, config.max_turn)
+        if model.takes_frontal_view:  # the face is searched in aligned crops too: the view is rendered from its mesh
             size = config.size or self.card.image_size
-            if self.devices[0].type in DRAWING and size % 4 == 0:
-                return partial(open_layout_cut, source, size)
-            cutter = partial(open_view_cutter, size, masked=True)
-        else:
-            cutter = partial(open_whole_cutter if config.aligned else open_crop_cutter, model.side, self.card.template)
-        return partial(open_cut, source, cutter)
+            if self.devices[0].type in VIEW_DEVICES and size % 4 == 0:
+                return partial(GpuViews, size)
+            return partial(FrontalViews, size, masked=True)
+        if config.aligned:
+            return partial(WholePhotos, model.side, self.card.template)
+        return partial(AlignedCrops, AlignConfig(size=model.side, template=self.card.template))
 
-    def finish(self, source: Path, out: Path, photos: Iterable[CutPhoto | Crash[Job]]) -> Iterator[Outcome]:
-        """Cut photos -> faces in OUT, in batches: each device has one, another is written, the next is gathered."""
-        waiting: list[CutPhoto] = []
-        running: deque[Batch] = deque()
-        free: SimpleQueue[Generator] = SimpleQueue()
-        for generator in self._generators:
-            free.put(generator)
+    def finish(self, source: Path, out: Path, photos: Iterable[PhotoResult[Any] | Crash[Job]]) -> Iterator[Outcome]:
+        """Prepared photos -> faces, written by threads while the next batch runs."""
+        return in_threads(partial(write_faces, source, out, self._config, self._settings), self._faces(photos), WRITERS)
 
-        def written(batch: Batch) -> Iterator[Outcome]:
-            photos, faces = batch
-            return threads.map(partial(self._write, source, out), photos, faces.result())
+    def paste(
+        self, source: Path, out: Path, photos: Iterable[PhotoResult[Any] | Crash[Job]], workers: int, limits: JobLimits
+    ) -> Iterator[Outcome]:
+        """Prepared photos -> whole photos with the refined faces, put together and written by worker processes."""
+        write = partial(_write_in_worker, partial(write_faces, source, out, self._config, self._settings))
+        for result in run_in_workers(_load_nothing, write, self._faces(photos), workers, lambda: False, 0, limits):
+            if isinstance(result, Crash):
+                yield result.job.failed(result.error, self._settings)
+            else:
+                yield result
 
-        with ThreadPoolExecutor(WRITERS) as threads, ThreadPoolExecutor(len(self._generators)) as networks:
-            for photo in photos:
-                if isinstance(photo, Crash):
-                    yield crash_outcome(photo)
-                elif photo.error is not None:
-                    yield photo.refusal(photo.error, self._settings)
-                else:
-                    waiting.append(photo)
-                if sum(len(_views(photo)) for photo in waiting) >= self._config.batch_size:
-                    running.append((waiting, networks.submit(_faces, free, waiting)))
-                    waiting = []
-                if len(running) > len(self._generators):
-                    yield from written(running.popleft())
-            if waiting:
-                running.append((waiting, networks.submit(_faces, free, waiting)))
-            while running:
-                yield from written(running.popleft())
+    def _faces(self, photos: Iterable[PhotoResult[Any] | Crash[Job]]) -> Iterator[PhotoFaces]:
+        return faces_in_batches(self._generators, self._config.batch_size, self._settings, photos)
 
-    def _write(self, source: Path, out: Path, photo: CutPhoto, faces: Sequence[Image]) -> Outcome:
-        config = self._config
-        try:
-            [output] = photo.job.outputs(1, f".{config.format}")
-            with timed(photo.laps, "writers"):
-                if config.paste_back:
-                    with lap("paste"):
-                        image = pastes.refined_photo(source, photo, faces)
-                else:
-                    [face] = faces
-                    image = resize_square(face, config.size or len(face))
-                write_image(out / output, image, config)
-        except PhotoError as error:
-            return photo.refusal(error, self._settings)
-        return photo.outcome([output], self._settings)
+    def _ray_stages(self, plan: Plan) -> list[RayStage]:
+        """With GPUs the machines' cores prepare the photos; without, each core does all of it, on one thread."""
+        load, process = self.photo_function(), partial(process_photo, plan.source)
+        if self.devices[0].type == "cuda":
+            finish = partial(_finish_block, plan.source, plan.out)
+            return [
+                RayStage(load, partial(map_block, process)),
+                RayStage(partial(Frontalizer, self._config), finish, on_gpu=True),
+            ]
+        return [RayStage(partial(_load_all, load, self._config), partial(_process_block, plan.source, plan.out))]
 
 
-def _open_network(
-    config: FrontalizeConfig, source: Path, out: Path
-) -> Callable[[Iterable[CutPhoto]], Iterator[Outcome]]:
-    return partial(Frontalizer(config).finish, source, out)
-
-
-def _open_whole(
-    config: FrontalizeConfig, open_work: Callable[[], Callable[[Job], CutPhoto]], source: Path, out: Path
-) -> Callable[[Iterable[Job]], Iterator[Outcome]]:
-    cut, finish = open_work(), _open_network(config, source, out)
-    return lambda jobs: finish(map(cut, jobs))
-
-
-def _faces(free: "SimpleQueue[Generator]", photos: Sequence[CutPhoto]) -> list[list[Image]]:
-    """The frontal faces of each photo, by whichever generator is free."""
-    generator = free.get()
-    try:
-        with timed(photos[0].laps, "network"), lap("network"):  # one photo stands for its batch
-            faces = iter(generator([view for photo in photos for view in _views(photo)]))
-        return [list(islice(faces, len(_views(photo)))) for photo in photos]
-    finally:
-        free.put(generator)
-
-
-def _views(photo: CutPhoto) -> list[Shown]:
-    """What the network is shown of a photo: of each patch its square, or the one layout or crop."""
-    return [patch.square for patch in photo.patches] or [photo.layout or photo.crops]
-
-
-def _weights_digest(path: Path) -> str:
+def _sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _load_nothing() -> None:
+    """For worker processes without models."""
+
+
+def _write_in_worker(write: Callable[[PhotoFaces], Outcome], model: None, photo: PhotoFaces) -> Outcome:
+    return write(photo)
+
+
+def _finish_block(
+    source: Path, out: Path, frontalizer: Frontalizer, photos: Iterable[PhotoResult[Any]]
+) -> Iterator[Outcome]:
+    return frontalizer.finish(source, out, photos)
+
+
+def _load_all(
+    load: Callable[[], PhotoFunction[Any]], config: FrontalizeConfig
+) -> tuple[PhotoFunction[Any], Frontalizer]:
+    return load(), Frontalizer(config)
+
+
+def _process_block(
+    source: Path, out: Path, models: tuple[PhotoFunction[Any], Frontalizer], jobs: Iterable[Job]
+) -> Iterator[Outcome]:
+    function, frontalizer = models
+    return frontalizer.finish(source, out, (process_photo(source, function, job) for job in jobs))

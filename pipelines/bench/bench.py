@@ -1,7 +1,7 @@
-"""Stage: how fast each step of the work runs on this machine, alone.
+"""Stage: the speed of each step alone on this machine.
 
-What is done to a photo runs in one worker process, on one core; the loader and the networks as in training and in
-bulk, on all cores and on the device. A first round warms up and does not count.
+The steps of a photo run in one worker process, on one core; the loader and the networks run as in training and bulk
+runs, on all cores and on the device. The first round warms up and is not counted.
 """
 
 import time
@@ -16,26 +16,32 @@ import torch
 
 from pipelines.batch.config import FrontalizeConfig
 from pipelines.bench.config import BenchConfig
-from pipelines.bench.photo_stages import SEARCHING, SIDE, STAGES, SUFFIX, LapJob, PhotoLaps, open_photo_laps
+from pipelines.bench.photo_stages import SEARCH_STAGES, STAGES, SUFFIX, VIEW_SIZE, PhotoTimer, PhotoTimes, TimingJob
 from pipelines.bench.rates import Timing, machine
 from pipelines.runtime.devices import open_fabric
 from pipelines.runtime.interrupt import Stop
 from pipelines.runtime.worker_pool import Crash, run_in_workers
 from pipelines.train.config import TrainConfig
-from pipelines.train.data.batches import Feed, Loader
+from pipelines.train.data.batches import Loader, LoaderSpec
 from pipelines.train.data.dali_loader import DaliLoader
 from pipelines.train.data.torch_loader import TorchLoader
-from pipelines.train.recipes.recipe import Clock, TrainingSet, Workshop
+from pipelines.train.recipes.recipe import Setup, StepInfo, TrainingSet
 from pipelines.train.recipes.registry import make_recipe, normalization_of, recipe_settings
 from pipelines.weights.checkpoint import load_generator
 from pipelines.weights.generator import Generator, weights_path
 from toolkit.errors import ConfigError
 from toolkit.records.subjects import Pair
 
-WHATS = ("as far as needed", "all looks", f"crop, {SIDE} px", f"{SIDE} px", f"{SIDE} px, {SUFFIX[1:]}, write")
+DESCRIPTIONS = (
+    "as far as needed",
+    "all search views",
+    f"crop, {VIEW_SIZE} px",
+    f"{VIEW_SIZE} px",
+    f"{VIEW_SIZE} px, {SUFFIX[1:]}, write",
+)
 RECIPE = "scaleway"
-NETWORK, SINGLY = "refiner", "refiner, singly"
-SECONDS = 0.5  # that a round of the loader's or a network's lasts at least
+NETWORK, ONE_BY_ONE = "refiner", "refiner, singly"
+MIN_SECONDS = 0.5  # of a round of the loader or a network, at least
 ENDLESS = 10**9  # steps
 
 
@@ -61,14 +67,14 @@ class Bench:
         self._fabric = open_fabric("32", config.device, 1)
         self.device = self._fabric.device
         self.timings: dict[str, Timing] = {}
-        self._last: list[PhotoLaps] = []  # of the last round
+        self._last: list[PhotoTimes] = []  # of the last round
 
     def __len__(self) -> int:
-        """How often :meth:`run` yields."""
+        """Number of items that :meth:`run` yields."""
         return (self._rounds + 1) * (len(self.photos) + 4)
 
     def run(self, stop: Stop) -> Iterator[str]:
-        """Measure until told to stop; yields what it is at, after each photo and each round of the rest.
+        """Measure until told to stop; yield the name of the stage after each photo and each round.
 
         Raises:
             ConfigError: no photo has a face.
@@ -79,44 +85,46 @@ class Bench:
                 return
 
     def sample(self) -> dict[str, Any]:
-        """What was measured on: how many photos, how many have a face, their median size in pixels."""
+        """The sample: number of photos, of photos with a face, median size in pixels."""
         width, height = np.median([photo.size_wh for photo in self._last], axis=0).astype(int).tolist()
         return {"photos": len(self._last), "with_face": len(self._with_face), "width": width, "height": height}
 
     def limit(self, whole: Timing, network: bool) -> dict[str, Any]:
-        """What a run from end to end spends its time with, how much of what the stages alone allow it reaches, and how
-        many times the rate of a plain loop: the same steps for one photo after the other, on one core (the network on
-        its device).
+        """Compare an end-to-end run with its stages.
 
         Args:
             whole: the run.
-            network: the views went through the refiner, too.
+            network: whether the views went through the refiner.
+
+        Returns:
+            ``limited_by``: the slowest stage; ``of_stages``: the rate relative to what the stages alone allow;
+            ``times_plain_loop``: the rate relative to a loop over the photos, on one core (the network on its device).
         """
         usable = len(self._with_face) / len(self._last)
-        seconds = {stage: (1 if stage in SEARCHING else usable) / self.timings[stage].rate for stage in STAGES}
+        seconds = {stage: (1 if stage in SEARCH_STAGES else usable) / self.timings[stage].rate for stage in STAGES}
         loop = sum(seconds.values())
-        places = {"workers": loop / self._workers}  # seconds a photo that each takes, all at work
+        seconds_at = {"workers": loop / self._workers}  # seconds per photo, all cores working
         if network:
-            loop += usable / self.timings[SINGLY].rate
+            loop += usable / self.timings[ONE_BY_ONE].rate
             seconds[NETWORK] = usable / self.timings[NETWORK].rate
             shared = self.device.type == "cpu"  # the network runs on the workers' cores
-            places["workers" if shared else NETWORK] = seconds[NETWORK] + shared * places["workers"]
+            seconds_at["workers" if shared else NETWORK] = seconds[NETWORK] + shared * seconds_at["workers"]
         longest = max(seconds, key=lambda stage: seconds[stage] * (1 if stage == NETWORK else 1 / self._workers))
         return {
             "limited_by": longest,
-            "of_stages": whole.rate * max(places.values()),
+            "of_stages": whole.rate * max(seconds_at.values()),
             "times_plain_loop": whole.rate * loop,
         }
 
     @property
-    def _with_face(self) -> list[PhotoLaps]:
+    def _with_face(self) -> list[PhotoTimes]:
         return [photo for photo in self._last if photo.has_face]
 
     def _time_photos(self, stop: Stop) -> Iterator[str]:
-        rounds: list[list[PhotoLaps]] = [[] for _ in range(self._rounds + 1)]
+        rounds: list[list[PhotoTimes]] = [[] for _ in range(self._rounds + 1)]
         named = [(path, f"{number}{SUFFIX}") for number, path in enumerate(self.photos)]
-        jobs = [LapJob(part, *each) for part in range(len(rounds)) for each in named]
-        for done in run_in_workers(partial(open_photo_laps, self._scratch), jobs, 1, stop):
+        jobs = [TimingJob(part, *each) for part in range(len(rounds)) for each in named]
+        for done in run_in_workers(partial(PhotoTimer, self._scratch), PhotoTimer.time, jobs, 1, stop):
             if not isinstance(done, Crash) and done.readable:
                 rounds[done.job.round].append(done)
             yield "photos"
@@ -126,10 +134,10 @@ class Bench:
         self.photos = [photo.job.path for photo in self._last]
         if not self._with_face:
             raise ConfigError(f"none of the {len(named)} photos has a face; give a SRC with portraits")
-        for stage, what in zip(STAGES, WHATS, strict=True):
+        for stage, what in zip(STAGES, DESCRIPTIONS, strict=True):
             rates = []
             for photos in rounds[1:]:
-                seconds = [photo.seconds[stage] for photo in photos if stage in SEARCHING or photo.has_face]
+                seconds = [photo.seconds[stage] for photo in photos if stage in SEARCH_STAGES or photo.has_face]
                 rates.append(len(seconds) / sum(seconds))
             self.timings[stage] = Timing(stage, what, "1 core", "photos", rates, self._workers)
 
@@ -137,28 +145,28 @@ class Bench:
         settings = recipe_settings(TrainConfig(dataset="", recipe=RECIPE))
         pairs, size = settings.batch_size, settings.image_size
         feed = self._feed(pairs, size)
-        recipe = make_recipe(RECIPE, settings, Workshop(self._fabric), TrainingSet(feed.root, feed.pairs, None))
+        recipe = make_recipe(RECIPE, settings, Setup(self._fabric), TrainingSet(feed.root, feed.pairs, None))
         loader, loader_name = _open_loader(feed, self.device)
         batches = loader.batches(0, ENDLESS)
         batch = next(batches)
         faces = FrontalizeConfig(model=NETWORK).batch_size
         refine = Generator(weights_path(NETWORK), faces, self.device)
-        view = [np.full((SIDE, SIDE, 3), 128, np.uint8), np.full((SIDE, SIDE), 128, np.uint8)]
+        view = [np.full((VIEW_SIZE, VIEW_SIZE, 3), 128, np.uint8), np.full((VIEW_SIZE, VIEW_SIZE), 128, np.uint8)]
         cores, place = f"{self._workers} cores", machine(self.device)["device"]
-        what = f"{loader_name}, {pairs} a batch, {SIDE} px to {size}"
+        what = f"{loader_name}, {pairs} a batch, {VIEW_SIZE} px to {size}"
         yield from self._time("loader", what, cores, "pairs", pairs, lambda: next(batches))
         what = f"{RECIPE}, {pairs} a batch, {size} px"
-        yield from self._time("train step", what, place, "pairs", pairs, lambda: recipe.step(batch, Clock(0, 0)))
-        what = f"{faces} views, {SIDE} px"
+        yield from self._time("train step", what, place, "pairs", pairs, lambda: recipe.step(batch, StepInfo(0, 0)))
+        what = f"{faces} views, {VIEW_SIZE} px"
         yield from self._time(NETWORK, what, place, "photos", faces, lambda: refine([view] * faces))
         net, _ = load_generator(weights_path(NETWORK), self.device)
-        one = [torch.zeros(1, channels, SIDE, SIDE, device=self.device) for channels in (3, 1)]
+        one = [torch.zeros(1, channels, VIEW_SIZE, VIEW_SIZE, device=self.device) for channels in (3, 1)]
 
         @torch.inference_mode()
         def singly() -> None:
             net(*one).cpu()
 
-        yield from self._time(SINGLY, f"a view, {SIDE} px", place, "photos", 1, singly)
+        yield from self._time(ONE_BY_ONE, f"a view, {VIEW_SIZE} px", place, "photos", 1, singly)
 
     def _time(
         self, stage: str, what: str, place: str, unit: str, count: int, work: Callable[[], object]
@@ -166,19 +174,19 @@ class Bench:
         rates = []
         for _ in range(self._rounds + 1):
             calls, started = 0, time.perf_counter()
-            while time.perf_counter() - started < SECONDS:
+            while time.perf_counter() - started < MIN_SECONDS:
                 work()
                 calls += 1
             if self.device.type == "cuda":
-                torch.cuda.synchronize(self.device)  # so far it was only asked for
+                torch.cuda.synchronize(self.device)  # the calls return before the work is done
             rates.append(count * calls / (time.perf_counter() - started))
             yield stage
         self.timings[stage] = Timing(stage, what, place, unit, rates[1:])
 
-    def _feed(self, batch_size: int, image_size: int) -> Feed:
-        """Pairs of the views that were written."""
+    def _feed(self, batch_size: int, image_size: int) -> LoaderSpec:
+        """Pairs made of the written views."""
         names = [photo.job.view for photo in self._with_face]
-        return Feed(
+        return LoaderSpec(
             root=self._scratch,
             pairs=[Pair(name, names[0], "all") for name in names],
             batch_size=batch_size,
@@ -189,7 +197,7 @@ class Bench:
         )
 
 
-def _open_loader(feed: Feed, device: torch.device) -> tuple[Loader, str]:
+def _open_loader(feed: LoaderSpec, device: torch.device) -> tuple[Loader, str]:
     try:
         return DaliLoader(feed, device), "DALI"
     except ConfigError:

@@ -2,18 +2,18 @@
 
 from dataclasses import dataclass
 
-from toolkit.errors import ConfigError
+from pipelines.runtime.checks import require_at_least, require_device_name
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BenchConfig:
     """``frontalize bench``."""
 
-    photos: int = 32  # so many of SRC, evenly spaced
-    rounds: int = 5  # measured, after one that warms up
-    device: str = "auto"  # of the networks: auto, cpu, cuda or cuda:i
+    photos: int = 32  # number of photos of SRC, evenly spaced
+    rounds: int = 5  # measured rounds, after one to warm up
+    device: str = "auto"  # auto, cpu, cuda or cuda:i, for the networks
 
     def __post_init__(self) -> None:
         for name in ("photos", "rounds"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name}={getattr(self, name)}: must be 1 or more; leave it out for the default")
+            require_at_least(name, getattr(self, name), 1, "leave it out for the default")
+        require_device_name(self.device)

@@ -1,4 +1,4 @@
-"""How fast something is: rates with their spread, and the machine that they are of."""
+"""Rates with their spread, and the machine that they were measured on."""
 
 import platform
 import statistics
@@ -15,22 +15,22 @@ from pipelines.runtime.config import all_cores
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """How fast one stage is."""
+    """The speed of one stage."""
 
     stage: str
-    what: str  # sizes and numbers that the rate depends on
+    what: str  # sizes that the rate depends on
     place: str  # where it ran
     unit: str  # what is counted
-    rates: list[float]  # units a second, one for each round
-    copies: int = 1  # how many of it run side by side in bulk, at best without slowing each other
+    rates: list[float]  # units per second of each round
+    copies: int = 1  # how many run in parallel in bulk runs
 
     @property
     def rate(self) -> float:
-        """Units a second: the median round."""
+        """Units per second: the median of the rounds."""
         return statistics.median(self.rates)
 
     def row(self, counts: Sequence[int]) -> dict[str, Any]:
-        """Plain values; ``seconds`` is what so many units take, with all copies at work."""
+        """Plain values; ``seconds`` is the time of ``counts`` units with all copies working."""
         return {
             "stage": self.stage,
             "what": self.what,
@@ -44,11 +44,11 @@ class Timing:
 
 
 def steady_rates(moments: Sequence[float], parts: int = 3) -> list[float]:
-    """Things a second while all workers are busy: not as they start, nor as the first of them run out of work.
+    """Rates while all workers are busy: without their start, and without the end, when some have no more work.
 
     Args:
-        moments: when each thing was finished, seconds, ascending; a dozen or more.
-        parts: how many rates, one after the other, of all but the first and the last sixth.
+        moments: when each item was finished, seconds, ascending; a dozen or more.
+        parts: number of consecutive rates of all but the first and the last sixth.
     """
     edge = len(moments) // 6
     marks = [edge + (len(moments) - 1 - 2 * edge) * part // parts for part in range(parts + 1)]
@@ -56,7 +56,7 @@ def steady_rates(moments: Sequence[float], parts: int = 3) -> list[float]:
 
 
 def machine(device: torch.device) -> dict[str, Any]:
-    """Where it was measured."""
+    """The machine: processor, cores, device, torch version."""
     about = Path("/proc/cpuinfo")
     lines = about.read_text().splitlines() if about.exists() else []
     named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]

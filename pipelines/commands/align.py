@@ -1,15 +1,14 @@
 """``frontalize align``."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from pipelines.align.align_photos import align_photos
 from pipelines.align.config import AlignPhotosConfig
-from pipelines.commands.terminal.arguments import parse_shard
-from pipelines.commands.terminal.bulk import checked_limit, lanes_of, planned, run_watched
-from pipelines.commands.terminal.console import Screen
+from pipelines.commands.terminal.arguments import parse_shard, valid_max_rejects
+from pipelines.commands.terminal.bulk import make_plan, parallel_slots, run_and_report
+from pipelines.commands.terminal.console import Console
 from pipelines.commands.terminal.options import (
     ALL,
     CORES,
@@ -26,11 +25,12 @@ from pipelines.commands.terminal.options import (
     Source,
     Workers,
 )
-from pipelines.runtime.config import BulkConfig, ImageFormat, require_cpu
+from pipelines.runtime.checks import require_cpu
+from pipelines.runtime.config import BulkConfig, ImageFormat
 from pipelines.runtime.interrupt import Interrupt
 from toolkit.crops.align import AlignConfig, FacePolicy
 from toolkit.geometry.crop import Template
-from toolkit.landmarks.finder import FindConfig
+from toolkit.landmarks.config import FindConfig
 
 CROP, FIND, DEFAULT = AlignConfig(), FindConfig(), AlignPhotosConfig()
 
@@ -39,19 +39,32 @@ def align(
     source: Source,
     out: Out,
     size: Annotated[int, typer.Option(help="Side of the square crops, pixels.")] = CROP.size,
-    faces: Annotated[FacePolicy, typer.Option(help="Of several faces: which.")] = CROP.faces,
-    min_face: Annotated[int, typer.Option(help="Reject smaller faces, pixels.")] = CROP.min_face,
-    template: Annotated[Template, typer.Option(help="Which crop.")] = CROP.template,
-    margin: Annotated[float, typer.Option(help="More around the crop, as a share of its side.")] = CROP.margin,
-    format: Annotated[ImageFormat, typer.Option(help="Of the crops.")] = DEFAULT.format,
+    faces: Annotated[FacePolicy, typer.Option(help="Which of several faces.")] = CROP.faces,
+    min_face: Annotated[int, typer.Option(help="Reject faces smaller than this, in pixels.")] = CROP.min_face,
+    template: Annotated[Template, typer.Option(help="Where the face lies in the crop.")] = CROP.template,
+    margin: Annotated[float, typer.Option(help="Extra border around the crop, as a share of its side.")] = CROP.margin,
+    format: Annotated[ImageFormat, typer.Option(help="Image format of the crops.")] = DEFAULT.format,
     quality: Quality = DEFAULT.quality,
-    keep_exif: Annotated[bool, typer.Option("--keep-exif", help="Copy the photo's EXIF.")] = DEFAULT.keep_exif,
-    min_detection: Annotated[float, typer.Option(help="Drop faces the detector doubts.")] = FIND.min_detection,
-    min_presence: Annotated[float, typer.Option(help="Drop faces the mesh network doubts.")] = FIND.min_presence,
-    retries: Annotated[bool, typer.Option(help="Look in other ways where none is found.")] = FIND.retries,
-    steady: Annotated[bool, typer.Option(help="Look at profiles many times more.")] = FIND.steady,
-    detector: Annotated[Path | None, typer.Option(help="A YuNet .onnx: one more detector for retries.")] = None,
-    landmarker: Annotated[Path | None, typer.Option(help="A face_landmarker.task; else the built-in models.")] = None,
+    keep_exif: Annotated[
+        bool, typer.Option("--keep-exif", help="Copy the photo's EXIF into the crops.")
+    ] = DEFAULT.keep_exif,
+    min_detection: Annotated[float, typer.Option(help="Minimum score of a detection, 0 to 1.")] = FIND.min_detection,
+    min_presence: Annotated[
+        float, typer.Option(help="Minimum confidence of the mesh network, 0 to 1.")
+    ] = FIND.min_presence,
+    retries: Annotated[
+        bool, typer.Option(help="Retry padded, flipped, rotated and in tiles where no face is found.")
+    ] = FIND.retries,
+    refine_profiles: Annotated[
+        bool, typer.Option(help="Average several landmark fits on profile faces.")
+    ] = FIND.refine_profiles,
+    detector: Annotated[
+        str | None, typer.Option(help="One more detector for retries: a YuNet .onnx, a registered name, module:Class.")
+    ] = None,
+    landmarker: Annotated[
+        str | None,
+        typer.Option(help="Landmarker to use instead: a face_landmarker.task, a registered name, module:Class."),
+    ] = None,
     device: Device = "auto",
     workers: Workers = CORES,
     max_rejects: MaxRejects = ALL,
@@ -61,14 +74,14 @@ def align(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """One square crop per face: chin on the bottom edge, inner-eye midpoint at 0.8 h and 0.5 w, eyes level."""
+    """Cut one square crop per face: chin on the bottom edge, inner-eye midpoint at 0.8 h and 0.5 w, eyes level."""
     config = AlignPhotosConfig(
         crop=AlignConfig(size=size, faces=faces, min_face=min_face, template=template, margin=margin),
         find=FindConfig(
             min_detection=min_detection,
             min_presence=min_presence,
             retries=retries,
-            steady=steady,
+            refine_profiles=refine_profiles,
             detector=detector,
             landmarker=landmarker,
         ),
@@ -76,14 +89,21 @@ def align(
         quality=quality,
         keep_exif=keep_exif,
     )
-    bulk, limit, screen = (
+    bulk, limit, console = (
         BulkConfig(workers=workers, overwrite=overwrite, shard=parse_shard(shard)),
-        checked_limit(max_rejects),
-        Screen(json, quiet),
+        valid_max_rejects(max_rejects),
+        Console(json, quiet),
     )
     require_cpu(device)
     with Interrupt() as stop:
-        plan = planned(source, out, screen).sharded(*bulk.shard)
-        run_watched(
-            screen, plan, align_photos(plan, config, bulk, stop), "aligning", limit, stop, metadata, lanes_of(bulk)
+        plan = make_plan(source, out, console).sharded(*bulk.shard)
+        run_and_report(
+            console,
+            plan,
+            align_photos(plan, config, bulk, stop),
+            "aligning",
+            limit,
+            stop,
+            metadata,
+            parallel_slots(bulk),
         )

@@ -6,9 +6,9 @@ import typer
 
 from pipelines.batch.config import FrontalizeConfig
 from pipelines.batch.geometric import frontal_views
-from pipelines.commands.terminal.arguments import parse_shard
-from pipelines.commands.terminal.bulk import checked_limit, lanes_of, planned, run_watched
-from pipelines.commands.terminal.console import Screen
+from pipelines.commands.terminal.arguments import parse_shard, valid_max_rejects
+from pipelines.commands.terminal.bulk import make_plan, parallel_slots, run_and_report
+from pipelines.commands.terminal.console import Console
 from pipelines.commands.terminal.options import (
     ALL,
     CORES,
@@ -21,11 +21,13 @@ from pipelines.commands.terminal.options import (
     Overwrite,
     Quality,
     Quiet,
+    Recipe,
     Shard,
     Source,
     Workers,
 )
-from pipelines.runtime.config import BulkConfig, Engine, ImageFormat, require_cpu
+from pipelines.runtime.checks import require_cpu
+from pipelines.runtime.config import BulkConfig, Engine, ImageFormat
 from pipelines.runtime.interrupt import Interrupt
 
 DEFAULT = FrontalizeConfig(model="refiner")
@@ -35,35 +37,38 @@ def batch(
     source: Source,
     out: Out,
     model: Annotated[str, typer.Option(help="refiner, geometric, or a run's generator.safetensors.")] = DEFAULT.model,
-    size: Annotated[int | None, typer.Option(help="Side of the outputs, pixels; by default the model's.")] = None,
-    aligned: Annotated[bool, typer.Option("--aligned", help="The photos are crops of `frontalize align`.")] = False,
+    recipe: Recipe = DEFAULT.recipe,
+    size: Annotated[int | None, typer.Option(help="Side of the outputs in pixels; by default the model's.")] = None,
+    aligned: Annotated[bool, typer.Option("--aligned", help="SRC holds crops of `frontalize align`.")] = False,
     paste_back: Annotated[
-        bool, typer.Option("--paste-back", help="Write whole photos, with frontal faces; --size is then the views'.")
+        bool,
+        typer.Option("--paste-back", help="Write whole photos with frontal faces; --size is then that of the views."),
     ] = False,
     max_turn: Annotated[
-        float, typer.Option(help="With --paste-back: degrees; a face turned further is left as it is.")
+        float, typer.Option(help="With --paste-back: leave faces turned further as they are, in degrees.")
     ] = DEFAULT.max_turn,
     batch_size: Annotated[int, typer.Option(help="Faces per pass of the network.")] = DEFAULT.batch_size,
-    format: Annotated[ImageFormat, typer.Option(help="Of the outputs.")] = DEFAULT.format,
+    format: Annotated[ImageFormat, typer.Option(help="Image format of the outputs.")] = DEFAULT.format,
     quality: Quality = DEFAULT.quality,
     device: Device = DEFAULT.device,
     workers: Workers = CORES,
     max_rejects: MaxRejects = ALL,
     overwrite: Overwrite = False,
     shard: Shard = WHOLE,
-    engine: Annotated[Engine, typer.Option(help="Who runs it: this machine's processes, or Ray.")] = "local",
+    engine: Annotated[Engine, typer.Option(help="Run on processes of this machine, or on Ray.")] = "local",
     metadata: Metadata = False,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """A frontal face for every photo; raw photos are aligned on the way.
+    """Write a frontal face for every photo. Raw photos are aligned first.
 
-    With --paste-back the outputs are the photos themselves, upright and in full size, every face in them frontal that
-    is turned by at most --max-turn. The ledger says of each face whether it is pasted; a photo in which none can be is
-    rejected as `turned`.
+    With --paste-back, write the photos themselves, upright and in full size, with frontal faces instead of those turned
+    by at most --max-turn. The ledger tells for each face whether it is pasted; a photo without such a face is rejected
+    as `turned`.
     """
     config = FrontalizeConfig(
         model=model,
+        recipe=None if recipe is None else recipe.resolve(),  # for processes of Ray that run elsewhere
         size=size,
         aligned=aligned,
         paste_back=paste_back,
@@ -73,22 +78,24 @@ def batch(
         quality=quality,
         device=device,
     )
-    bulk, limit, screen = (
+    bulk, limit, console = (
         BulkConfig(workers=workers, overwrite=overwrite, shard=parse_shard(shard), engine=engine),
-        checked_limit(max_rejects),
-        Screen(json, quiet),
+        valid_max_rejects(max_rejects),
+        Console(json, quiet),
     )
     if model == "geometric":
         require_cpu(device)
     with Interrupt() as stop:
-        plan = planned(source, out, screen).sharded(*bulk.shard)
+        plan = make_plan(source, out, console).sharded(*bulk.shard)
         if model == "geometric":
-            screen.say("frontalizing by geometry on the CPU")
+            console.print("frontalizing by geometry on the CPU")
             outcomes = frontal_views(plan, config, bulk, stop)
         else:
             from pipelines.batch.network import Frontalizer
 
             frontalizer = Frontalizer(config)
-            screen.say(f"frontalizing with {frontalizer.card.architecture} on {frontalizer.place}")
+            console.print(
+                f"frontalizing with {frontalizer.card.architecture} on {', '.join(map(str, frontalizer.devices))}"
+            )
             outcomes = frontalizer.run(plan, bulk, stop)
-        run_watched(screen, plan, outcomes, "frontalizing", limit, stop, metadata, lanes_of(bulk))
+        run_and_report(console, plan, outcomes, "frontalizing", limit, stop, metadata, parallel_slots(bulk))

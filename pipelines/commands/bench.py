@@ -11,7 +11,7 @@ from rich.table import Table
 from pipelines.batch.config import FrontalizeConfig
 from pipelines.batch.geometric import frontal_views
 from pipelines.bench.config import BenchConfig
-from pipelines.commands.terminal.console import INTERRUPTED, Screen
+from pipelines.commands.terminal.console import INTERRUPTED, Console
 from pipelines.commands.terminal.options import CORES, Device, Json, Quiet, Workers
 from pipelines.demo_photos import draw_photos
 from pipelines.runtime.config import BulkConfig
@@ -22,40 +22,42 @@ from toolkit.photos.files import list_photos
 from toolkit.records.subjects import spread_over_subjects
 
 DEFAULT = BenchConfig()
-PER_WORKER = 144  # photos of the run from end to end
+PER_WORKER = 144  # photos of the end-to-end run
 COUNTS = (1_000, 1_000_000)
 MODELS = ("geometric", "refiner")
 
 
 def bench(
-    source: Annotated[Path | None, typer.Argument(metavar="[SRC]", help="Photos; else drawn from a portrait.")] = None,
-    photos: Annotated[int, typer.Option(help="How many of them, evenly spaced.")] = DEFAULT.photos,
-    rounds: Annotated[int, typer.Option(help="Rounds measured; the median counts.")] = DEFAULT.rounds,
+    source: Annotated[
+        Path | None, typer.Argument(metavar="[SRC]", help="Photos; by default drawn from a portrait.")
+    ] = None,
+    photos: Annotated[int, typer.Option(help="Number of photos, evenly spaced.")] = DEFAULT.photos,
+    rounds: Annotated[int, typer.Option(help="Measured rounds; the median is reported.")] = DEFAULT.rounds,
     device: Device = DEFAULT.device,
     workers: Workers = CORES,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """How fast each stage runs on this machine, and what 1,000 and 1,000,000 photos would take."""
+    """Measure the speed of each stage on this machine, and estimate 1,000 and 1,000,000 photos."""
     from pipelines.bench.bench import NETWORK, Bench
-    from pipelines.bench.photo_stages import SIDE
+    from pipelines.bench.photo_stages import VIEW_SIZE
     from pipelines.bench.rates import Timing, machine, steady_rates
 
-    screen, bulk = Screen(json, quiet), BulkConfig(workers=workers)
+    console, bulk = Console(json, quiet), BulkConfig(workers=workers)
     config = BenchConfig(photos=photos, rounds=rounds, device=device)
     with Interrupt() as stop, tempfile.TemporaryDirectory() as folder:
         sample = _sample(source, Path(folder) / "drawn", config.photos)
         measured = Bench(sample, Path(folder) / "views", config, bulk.workers)
-        for _ in screen.track(measured.run(stop), "measuring", len(measured), lambda note: note):
+        for _ in console.track(measured.run(stop), "measuring", len(measured), lambda note: note):
             pass
         if stop.pressed:
             raise typer.Exit(INTERRUPTED)
         whole = {}
         for model in MODELS:
-            moments = _end_to_end(screen, measured.photos, Path(folder), model, bulk, device, stop)
+            moments = _end_to_end(console, measured.photos, Path(folder), model, bulk, device, stop)
             if stop.pressed:
                 raise typer.Exit(INTERRUPTED)
-            what, place = f"batch --model {model} --size {SIDE}", f"{bulk.workers} processes"
+            what, place = f"batch --model {model} --size {VIEW_SIZE}", f"{bulk.workers} processes"
             whole[model] = Timing("from end to end", what, place, "photos", steady_rates(moments))
     document = {
         **machine(measured.device),
@@ -68,8 +70,8 @@ def bench(
             {"model": model, **run.row(COUNTS), **measured.limit(run, model == NETWORK)} for model, run in whole.items()
         ],
     }
-    _tell(screen, document)
-    screen.result(document)
+    _print_summary(console, document)
+    console.print_json(document)
 
 
 def _sample(source: Path | None, drawn: Path, count: int) -> list[Path]:
@@ -85,11 +87,11 @@ def _sample(source: Path | None, drawn: Path, count: int) -> list[Path]:
 
 
 def _end_to_end(
-    screen: Screen, sample: list[Path], scratch: Path, model: str, bulk: BulkConfig, device: str, stop: Interrupt
+    console: Console, sample: list[Path], scratch: Path, model: str, bulk: BulkConfig, device: str, stop: Interrupt
 ) -> list[float]:
-    """Do the sample as often as it takes; when each photo was done, seconds."""
+    """Run the sample through `batch`, repeated; return when each photo was finished, in seconds."""
     from pipelines.batch.network import Frontalizer
-    from pipelines.bench.photo_stages import SIDE
+    from pipelines.bench.photo_stages import VIEW_SIZE
 
     source = scratch / "sample"
     source.mkdir(exist_ok=True)
@@ -99,18 +101,18 @@ def _end_to_end(
         if not link.exists():
             link.symlink_to(file)
     plan = plan_photos(source, scratch / model)
-    config = FrontalizeConfig(model=model, size=SIDE, device=device)
+    config = FrontalizeConfig(model=model, size=VIEW_SIZE, device=device)
     if model == "geometric":
         outcomes = frontal_views(plan, config, bulk, stop)
     else:
         outcomes = Frontalizer(config).run(plan, bulk, stop)
-    return [time.perf_counter() for _ in screen.track(outcomes, f"from end to end, {model}", len(plan), lambda _: "")]
+    return [time.perf_counter() for _ in console.track(outcomes, f"from end to end, {model}", len(plan), lambda _: "")]
 
 
-def _tell(screen: Screen, said: dict[str, Any]) -> None:
-    screen.say(f"{said['processor']}, {said['cores']} cores; networks on {said['device']}, torch {said['torch']}")
+def _print_summary(console: Console, said: dict[str, Any]) -> None:
+    console.print(f"{said['processor']}, {said['cores']} cores; networks on {said['device']}, torch {said['torch']}")
     size = f"{said['width']} x {said['height']} px (medians)"
-    screen.say(
+    console.print(
         f"{said['photos']:,} photos, {said['with_face']:,} with a face, {size}: {said['source']}; "
         f"medians of {said['rounds']} rounds, after one that warmed up"
     )
@@ -121,13 +123,13 @@ def _tell(screen: Screen, said: dict[str, Any]) -> None:
         rate = f"{_short(row['per_second'])} {row['unit']} ({_short(row['slowest'])} - {_short(row['fastest'])})"
         times = (_duration(seconds) for seconds in row["seconds"].values())
         table.add_row(row["stage"], f"{row['what']}; {row['place']}", rate, *times)
-    screen.table(table)
+    console.print_table(table)
     for end in said["end_to_end"]:
-        screen.say(
+        console.print(
             f"{end['model']}: limited by {end['limited_by']}, {end['of_stages']:.0%} of what the stages alone allow, "
             f"{end['times_plain_loop']:.2f} times a plain loop over the photos"
         )
-    screen.say(
+    console.print(
         f"For stages timed on one core, the last columns are for {said['workers']} of them, at best; the start of the "
         "workers is left out."
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 import typer
 from rich.table import Table
 
-from pipelines.commands.terminal.console import Screen
+from pipelines.commands.terminal.console import Console
 from pipelines.commands.terminal.options import Json, Quiet
 from pipelines.doctor import Check, cpu_path_works, examine
 
@@ -14,13 +14,13 @@ COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 
 
 def doctor(json: Json = False, quiet: Quiet = False) -> None:
-    """Check Python, every dependency, the landmark models, DALI, CUDA and the disk; exit 0 if the CPU path works."""
-    screen = Screen(json, quiet)
+    """Check Python, all dependencies, landmark models, DALI, CUDA and disk; exit with 0 if the CPU path works."""
+    console = Console(json, quiet)
     checks = list(examine(Path.cwd()))
     works = cpu_path_works(checks)
-    screen.table(_table(checks))
-    screen.say("the CPU path works" if works else "the CPU path does not work: see the lines in red")
-    screen.result({"ok": works, "checks": [dataclasses.asdict(check) for check in checks]})
+    console.print_table(_table(checks))
+    console.print("the CPU path works" if works else "the CPU path does not work: see the lines in red")
+    console.print_json({"ok": works, "checks": [dataclasses.asdict(check) for check in checks]})
     if not works:
         raise typer.Exit(2)
 

@@ -5,36 +5,39 @@ from typing import Annotated
 
 import typer
 
-from pipelines.commands.terminal.console import Screen
-from pipelines.commands.terminal.options import Json, Quiet
+from pipelines.commands.terminal.console import Console
+from pipelines.commands.terminal.options import Json, Quiet, Recipe
+from pipelines.runtime.checks import require_recipe_file
 from toolkit.errors import ExportDiffers
 
 
 def export(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run, its generator.safetensors, or `refiner`.")],
-    out: Annotated[Path, typer.Argument(metavar="OUT.onnx", help="The file to write.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT.onnx", help="Output file.")],
+    recipe: Recipe = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """The generator of a run as ONNX, for other runtimes; written once ONNX Runtime gives torch's numbers."""
+    """Export the generator of a run to ONNX, and check it against torch."""
     from pipelines.export.onnx import BATCHES, BOUND, OPSET, OnnxExport
 
-    screen, exporting = Screen(json, quiet), OnnxExport(run, out)
+    require_recipe_file(recipe)
+    console, exporting = Console(json, quiet), OnnxExport(run, out, recipe)
     inputs = {name: each.meaning for name, each in exporting.inputs.items()}
     try:
-        checks = list(screen.track(exporting.run(), "exporting", len(BATCHES), lambda check: f"batch {check.batch}"))
+        checks = list(console.track(exporting.run(), "exporting", len(BATCHES), lambda check: f"batch {check.batch}"))
     except ExportDiffers as error:
-        screen.complain(str(error))
+        console.error(str(error))
         raise typer.Exit(1) from error
     largest = max(check.difference for check in checks)
-    screen.say(f"{out}: {out.stat().st_size / 1e6:.1f} MB, opset {OPSET}, any batch size")
+    console.print(f"{out}: {out.stat().st_size / 1e6:.1f} MB, opset {OPSET}, any batch size")
     for name, meaning in inputs.items():
-        screen.say(f"  {name}: {meaning}")
+        console.print(f"  {name}: {meaning}")
     sizes = ", ".join(str(check.batch) for check in checks)
-    screen.say(
+    console.print(
         f"checked with ONNX Runtime in batches of {sizes}: at most {largest:.1e} from torch, the bound is {BOUND:g}"
     )
-    screen.result(
+    console.print_json(
         {
             "out": str(out),
             "opset": OPSET,

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from pipelines.commands.terminal.console import INTERRUPTED, Screen
+from pipelines.commands.terminal.console import INTERRUPTED, Console
 from pipelines.commands.terminal.options import CORES, Json, Quiet, Workers
 from pipelines.report.config import ReportConfig
 from pipelines.report.report import Report
@@ -16,28 +16,32 @@ DEFAULT = ReportConfig()
 
 
 def report(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="An output folder, with its ledger.")],
-    out: Annotated[Path | None, typer.Argument(metavar="[OUT.html]", help="The page; else DIR/report.html.")] = None,
-    photos: Annotated[Path | None, typer.Option(help="Where the inputs are now, if they were moved.")] = DEFAULT.photos,
-    most: Annotated[int, typer.Option(help="Inputs on the page; of more, a share evenly spaced.")] = DEFAULT.most,
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="An output folder with its ledger.")],
+    out: Annotated[
+        Path | None, typer.Argument(metavar="[OUT.html]", help="The page; by default DIR/report.html.")
+    ] = None,
+    photos: Annotated[Path | None, typer.Option(help="Folder of the inputs, if they were moved.")] = DEFAULT.photos,
+    most: Annotated[int, typer.Option(help="Maximum number of inputs on the page, evenly spaced.")] = DEFAULT.most,
     workers: Workers = CORES,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """A contact sheet of an output folder: before, after, and why not; one HTML file that needs nothing else."""
-    screen, config, bulk = Screen(json, quiet), ReportConfig(photos=photos, most=most), BulkConfig(workers=workers)
+    """Make a contact sheet of an output folder: before, after, and reasons, in one self-contained HTML file."""
+    console, config, bulk = Console(json, quiet), ReportConfig(photos=photos, most=most), BulkConfig(workers=workers)
     page = folder / "report.html" if out is None else out
     with Interrupt() as stop:
         shown = Report(folder, page, config)
-        draw_page(screen, shown, bulk.workers, stop)
+        draw_page(console, shown, bulk.workers, stop)
     size = page.stat().st_size
-    screen.say(f"{page}: {len(shown):,} of {shown.counts.total():,} inputs, {size / 1e6:.1f} MB; open it in a browser")
-    screen.result({"out": str(page), "shown": len(shown), "bytes": size, **shown.counts})
+    console.print(
+        f"{page}: {len(shown):,} of {shown.counts.total():,} inputs, {size / 1e6:.1f} MB; open it in a browser"
+    )
+    console.print_json({"out": str(page), "shown": len(shown), "bytes": size, **shown.counts})
 
 
-def draw_page(screen: Screen, report: Report, workers: int, stop: Interrupt) -> None:
-    """Draw a report with a progress bar and write it, unless it was told to stop."""
-    for _ in screen.track(report.draw(workers, stop), "thumbnails", len(report), lambda _: ""):
+def draw_page(console: Console, report: Report, workers: int, stop: Interrupt) -> None:
+    """Draw the thumbnails of a report with a progress bar, and write it; exit if interrupted."""
+    for _ in console.track(report.draw(workers, stop), "thumbnails", len(report), lambda _: ""):
         pass
     if stop.pressed:
         raise typer.Exit(INTERRUPTED)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from pipelines.commands.terminal.console import INTERRUPTED, Screen
+from pipelines.commands.terminal.console import INTERRUPTED, Console
 from pipelines.commands.terminal.options import CORES, Device, Json, Quiet, Workers
 from pipelines.runtime.interrupt import Interrupt
 from pipelines.train.config import RECIPE_NAMES, Loader, Precision, TrainConfig
@@ -16,26 +16,36 @@ DEFAULT = TrainConfig(dataset="")
 
 def train(
     dataset: Annotated[Path, typer.Argument(metavar="DATASET", help="Root of a paired set.")],
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of the run; the same command again resumes it.")],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of the run; the same command resumes it.")],
     recipe: Annotated[
         str,
-        typer.Option(help=f"What to train: {', '.join(RECIPE_NAMES)}, or the path of a .py file."),
+        typer.Option(help=f"Recipe: {', '.join(RECIPE_NAMES)}, or the path of a .py file."),
     ] = DEFAULT.recipe,
-    steps: Annotated[int | None, typer.Option(help="Optimizer steps; by default as many as the epochs make.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Optimizer steps; by default from the epochs.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the pairs; by default the recipe's.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Pairs per step; by default the recipe's.")] = None,
-    precision: Annotated[Precision, typer.Option(help="Of the networks.")] = DEFAULT.precision,
-    loader: Annotated[Loader, typer.Option(help="What feeds them.")] = DEFAULT.loader,
-    seed: Annotated[int, typer.Option(help="Of the first weights and of the order.")] = DEFAULT.seed,
+    precision: Annotated[Precision, typer.Option(help="Precision of the networks.")] = DEFAULT.precision,
+    loader: Annotated[Loader, typer.Option(help="Data loader.")] = DEFAULT.loader,
+    seed: Annotated[int, typer.Option(help="Seed of the initial weights and of the order.")] = DEFAULT.seed,
     save_every: Annotated[int, typer.Option(help="Steps between checkpoints.")] = DEFAULT.save_every,
-    validate_every: Annotated[int | None, typer.Option(help="Steps between validations; default: save-every.")] = None,
-    start_from: Annotated[Path | None, typer.Option(help="A run whose generator's weights are the first ones.")] = None,
-    accumulate: Annotated[int, typer.Option(help="Batches that make one step.")] = DEFAULT.accumulate,
-    ema: Annotated[float, typer.Option(help="Decay of a running average of the generator; 0: none.")] = DEFAULT.ema,
-    channels_last: Annotated[bool, typer.Option("--channels-last", help="Memory format.")] = DEFAULT.channels_last,
-    compile: Annotated[bool, typer.Option("--compile", help="Compile the networks first.")] = DEFAULT.compile,
-    devices: Annotated[int, typer.Option(help="GPUs, or CPU processes, of this machine.")] = DEFAULT.devices,
-    set: Annotated[list[str] | None, typer.Option(help="key=value of the recipe's own config; repeatable.")] = None,
+    validate_every: Annotated[
+        int | None, typer.Option(help="Steps between validations; by default those of --save-every.")
+    ] = None,
+    start_from: Annotated[Path | None, typer.Option(help="A run whose generator's weights to start from.")] = None,
+    accumulate: Annotated[int, typer.Option(help="Batches per optimizer step.")] = DEFAULT.accumulate,
+    ema: Annotated[
+        float, typer.Option(help="Decay of the generator's exponential moving average; 0: none.")
+    ] = DEFAULT.ema,
+    channels_last: Annotated[
+        bool, typer.Option("--channels-last", help="Use the channels-last memory format.")
+    ] = DEFAULT.channels_last,
+    compile: Annotated[
+        bool, typer.Option("--compile", help="Compile the networks with torch.compile.")
+    ] = DEFAULT.compile,
+    devices: Annotated[
+        int, typer.Option(help="Number of GPUs, or of CPU processes, on this machine.")
+    ] = DEFAULT.devices,
+    set: Annotated[list[str] | None, typer.Option(help="key=value: a setting of the recipe; repeatable.")] = None,
     device: Device = "auto",
     workers: Workers = CORES,
     json: Json = False,
@@ -61,22 +71,22 @@ def train(
         devices=devices,
         settings=_settings(set or []),
     )
-    screen = Screen(json, quiet)
+    console = Console(json, quiet)
     with Interrupt() as stop:
         try:
-            document = train_watched(screen, config, run, device, workers, stop)
+            document = train_watched(console, config, run, device, workers, stop)
         except TrainingDiverged as error:
-            screen.complain(f"stopped: {error}")
+            console.error(f"stopped: {error}")
             raise typer.Exit(1) from error
-    screen.result(document)
+    console.print_json(document)
     if stop.pressed:
         raise typer.Exit(INTERRUPTED)
 
 
 def train_watched(
-    screen: Screen, config: TrainConfig, run: Path, device: str, workers: int, stop: Interrupt
+    console: Console, config: TrainConfig, run: Path, device: str, workers: int, stop: Interrupt
 ) -> dict[str, object]:
-    """Train to the end with a progress bar; what a program would want to know of it."""
+    """Train to the end with a progress bar; return the document for --json."""
     from pipelines.train.trainer import REPLACED, Progress, Training
 
     def note(now: Progress) -> str:
@@ -85,23 +95,23 @@ def train_watched(
 
     training = Training(config, run, device, workers)
     todo = training.steps - training.done
-    screen.say(f"training {config.recipe} on {training.device}: {todo:,} of {training.steps:,} steps to go")
+    console.print(f"training {config.recipe} on {training.device}: {todo:,} of {training.steps:,} steps to go")
     first: dict[str, float] = {}
     valid: dict[str, float] = {}
     last, rate, step = first, 0.0, training.done
-    for now in screen.track(training.run(stop), "training", todo, note):
+    for now in console.track(training.run(stop), "training", todo, note):
         step, rate = now.step, now.images_per_second
         last, valid = now.losses or last, now.validation or valid
         first = first or last
         if now.warning:
-            screen.complain(now.warning)
+            console.error(now.warning)
     if training.replaced:
-        screen.complain(f"{len(training.replaced):,} files could not be decoded; named in {run / REPLACED}")
+        console.error(f"{len(training.replaced):,} files could not be decoded; named in {run / REPLACED}")
     if first:
         change = ", ".join(f"{name} {first.get(name, loss):.4f} -> {loss:.4f}" for name, loss in last.items())
-        screen.say(f"{run}: step {step:,}; {change}; {rate:.0f} images/s")
+        console.print(f"{run}: step {step:,}; {change}; {rate:.0f} images/s")
     if valid:
-        screen.say(", ".join(f"{name.replace('val_', 'validation ')} {value:.4f}" for name, value in valid.items()))
+        console.print(", ".join(f"{name.replace('val_', 'validation ')} {value:.4f}" for name, value in valid.items()))
     numbers = {"step": step, "steps": training.steps, "images_per_second": round(rate, 2)}
     return {"run": str(run), **numbers, "losses": last, "validation": valid}
 

@@ -1,4 +1,4 @@
-"""A model under judgement: how it makes faces of a set's inputs, and what was found of them so far."""
+"""The models that an evaluation compares: how each generates faces, and its results so far."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -11,97 +11,98 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pipelines.evaluate.pair_worker import Sight
+from pipelines.evaluate.pair_worker import LoadedPair
 from pipelines.photo_jobs.crops import resize_square
-from pipelines.weights.generator import Generator, weights_path
+from pipelines.weights.generator import BUILT_IN, Generator, weights_path
 from toolkit.errors import CheckpointError
+from toolkit.photos.types import Image
 
-Image = NDArray[np.uint8]
-Make = Callable[[Sequence[Sight]], list[Image | None]]  # up to a batch of pairs -> a face for each input, or none
-EXTREMES = 6  # pairs that are shown at either end
+GenerateFaces = Callable[[Sequence[LoadedPair]], list[Image | None]]  # up to a batch of pairs -> a face each, or None
+WITHOUT_NETWORK = ("raw", "geometric")
+MAX_EXAMPLES = 6  # best pairs on the page, and worst pairs
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """A pair to look at."""
+class RankedPair:
+    """A pair with its score, for the examples on the page."""
 
     score: float
     number: int
-    pictures: list[Image | str]  # the input, what each model makes of it or why nothing, the target
+    pictures: list[Image | str]  # the input, for each model its face or why there is none, the target
 
 
 @dataclass(slots=True)
-class Candidate:
-    """One model. Pairs go by their numbers; one for which it makes no face is in none of the tables."""
+class CandidateModel:
+    """One model and its results. Pairs without a face are in ``reasons`` only."""
 
-    name: str  # as the user gave it
-    make: Make
-    draws: bool = False  # it needs the inputs' frontal views
-    measures: dict[int, list[float]] = field(default_factory=dict)  # as pipelines.metrics.image_metrics.MEASURES
-    faces: dict[int, NDArray[np.float64]] = field(default_factory=dict)  # (D,) descriptions by the recogniser
-    reasons: Counter[str] = field(default_factory=Counter)  # codes: why it makes no face
-    extremes: list[Shown] = field(default_factory=list)  # the lowest and the highest scores, ascending
+    name: str  # as given by the user
+    generate: GenerateFaces
+    needs_frontal_view: bool = False  # of the inputs, by geometry
+    measures: dict[int, list[float]] = field(default_factory=dict)  # pair -> pipelines.metrics.image_metrics.MEASURES
+    embeddings: dict[int, NDArray[np.float64]] = field(default_factory=dict)  # pair -> (D,) of its face
+    reasons: Counter[str] = field(default_factory=Counter)  # codes: why there is no face
+    extremes: list[RankedPair] = field(default_factory=list)  # those with the lowest and the highest scores, ascending
 
-    def offer(self, shown: Shown) -> None:
-        """Keep a pair for showing, if it is one of the best or the worst."""
-        self.extremes.append(shown)
+    def add_example(self, pair: RankedPair) -> None:
+        """Keep a pair if it is among the best or the worst."""
+        self.extremes.append(pair)
         self.extremes.sort(key=lambda one: (one.score, one.number))
-        del self.extremes[EXTREMES:-EXTREMES]
+        del self.extremes[MAX_EXAMPLES:-MAX_EXAMPLES]
 
-    def best_and_worst(self) -> tuple[list[Shown], list[Shown]]:
-        """The pairs with the highest scores, best first, and those with the lowest, worst first."""
-        most = min(EXTREMES, (len(self.extremes) + 1) // 2)
-        return self.extremes[::-1][:most], self.extremes[:most]
+    def best_and_worst(self) -> tuple[list[RankedPair], list[RankedPair]]:
+        """Return the pairs with the highest scores, best first, and those with the lowest, worst first."""
+        count = min(MAX_EXAMPLES, (len(self.extremes) + 1) // 2)
+        return self.extremes[::-1][:count], self.extremes[:count]
 
 
 def short_names(names: Sequence[str]) -> list[str]:
-    """What tables call models: a generator by its run where that is clear, else as the user named it."""
+    """Return the names of models for tables: a generator is named by its run, unless that is ambiguous."""
     weights = {name: Path(name) for name in names if Path(name).name == "generator.safetensors"}
     short = [weights[name].parent.name if name in weights else name for name in names]
     return short if len(set(filter(None, short))) == len(names) else list(names)
 
 
-def open_candidate(name: str, size: int, batch_size: int, device: torch.device) -> Candidate:
-    """Open a model by its name.
+def load_candidate_model(name: str, size: int, batch_size: int, device: torch.device) -> CandidateModel:
+    """Load a model by its name.
 
     Args:
-        name: ``raw`` (the input itself), ``geometric``, or the path of a generator's weights, which is fed as
-            `batch --aligned` feeds it.
-        size: side of the faces it shall make, px.
+        name: ``raw`` (the input itself), ``geometric``, ``refiner``, or the path of a generator's weights. Generators
+            get the same inputs as in `batch --aligned`.
+        size: side of the faces to generate, pixels.
         batch_size: faces per pass of a network.
         device: of a network.
 
     Raises:
-        CheckpointError: no such weights, or they do not take chin crops.
+        CheckpointError: no such model, or a generator that does not take chin crops.
     """
     if name == "raw":
-        return Candidate(name, lambda sights: [resize_square(sight.input, size) for sight in sights])
+        return CandidateModel(name, lambda pairs: [resize_square(pair.input, size) for pair in pairs])
     if name == "geometric":
-        return Candidate(name, lambda sights: [sight.view for sight in sights], draws=True)
-    generator = Generator(weights_path(name), batch_size, device)
+        return CandidateModel(name, lambda pairs: [pair.view for pair in pairs], needs_frontal_view=True)
+    if not (weights := weights_path(name)).is_file():
+        known = ", ".join((*WITHOUT_NETWORK, *BUILT_IN))
+        raise CheckpointError(f"model {name}: no such file, and none of {known}; give a run's generator.safetensors")
+    generator = Generator(weights, batch_size, device)
     if generator.card.template != "chin":
-        raise CheckpointError(f"model {name}: takes {generator.card.template} crops, and paired sets hold chin crops")
+        raise CheckpointError(f"model {name}: takes {generator.card.template} crops; paired sets contain chin crops")
+    if generator.takes_frontal_view:
+        return CandidateModel(name, partial(_refine_views, generator), needs_frontal_view=True)
 
-    if generator.refines:
-        return Candidate(name, partial(_refined, generator), draws=True)
+    def generate(pairs: Sequence[LoadedPair]) -> list[Image | None]:
+        faces = generator([[resize_square(pair.input, generator.side)] for pair in pairs])
+        return [resize_square(_pad_to_crop(face, generator.side), size) for face in faces]
 
-    def make(sights: Sequence[Sight]) -> list[Image | None]:
-        faces = generator([[resize_square(sight.input, generator.side)] for sight in sights])
-        return [resize_square(_in_place(face, generator.side), size) for face in faces]
-
-    return Candidate(name, make)
-
-
-def _refined(generator: Generator, sights: Sequence[Sight]) -> list[Image | None]:
-    drawn = {
-        sight.number: [sight.view, sight.mask] for sight in sights if sight.view is not None and sight.mask is not None
-    }
-    faces = dict(zip(drawn, generator(list(drawn.values())), strict=True)) if drawn else {}
-    return [faces.get(sight.number) for sight in sights]
+    return CandidateModel(name, generate)
 
 
-def _in_place(face: Image, side: int) -> Image:
-    """A face that shows the middle of a crop, as large as the crop: what it does not show repeats its edge."""
+def _refine_views(generator: Generator, pairs: Sequence[LoadedPair]) -> list[Image | None]:
+    views = {pair.number: [pair.view, pair.mask] for pair in pairs if pair.view is not None and pair.mask is not None}
+    faces = dict(zip(views, generator(list(views.values())), strict=True)) if views else {}
+    return [faces.get(pair.number) for pair in pairs]
+
+
+def _pad_to_crop(face: Image, side: int) -> Image:
+    """Pad a face that shows the middle window of a crop to the crop's side by replicating its border."""
     before = (side - len(face)) // 2
     after = side - len(face) - before
     return np.asarray(cv2.copyMakeBorder(face, before, after, before, after, cv2.BORDER_REPLICATE), np.uint8)

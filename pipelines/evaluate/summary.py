@@ -1,4 +1,4 @@
-"""What a model's faces are worth, summed up: over all pairs of a set, and by how far the inputs are turned."""
+"""Summarize the results of the models: over all pairs of a set, by yaw of the inputs, and by group."""
 
 import itertools
 from collections.abc import Iterator, Sequence
@@ -12,17 +12,17 @@ from pipelines.metrics.image_metrics import MEASURES
 from toolkit.identity.verification import (
     FOLDS,
     area_under_curve,
-    draw_strangers,
-    judged_right,
+    cross_validated_correct,
+    draw_impostors,
     mean_over_folds,
-    ranks_first,
+    rank1_correct,
 )
 
 Array = NDArray[np.float64]
-Numbers = NDArray[np.intp]
+Indices = NDArray[np.intp]
 Flags = NDArray[np.bool_]
-BINS = (0, 15, 30, 45, 60, 75, 90)  # degrees of yaw to either side; an edge belongs to the bin above it, 90 to the last
-COLUMNS = {  # key of a row: its heading, and how its values are written
+BINS = (0, 15, 30, 45, 60, 75, 90)  # edges of |yaw|, degrees: each belongs to the bin above it, 90 to the last
+COLUMNS = {  # key of a result: heading, format
     "pairs": ("pairs", "{:,}"),
     "missing": ("missing", "{:,}"),
     "l1": ("L1", "{:.3f}"),
@@ -38,91 +38,90 @@ COLUMNS = {  # key of a row: its heading, and how its values are written
 
 
 @dataclass(frozen=True, slots=True)
-class Questions:
-    """What every model is asked: N pairs whose inputs show people, T targets that do."""
+class GroundTruth:
+    """Pose and identity of N inputs and T targets, the same for every model."""
 
     yaw: Array  # (N,) degrees; NaN where unknown
-    person: Numbers  # (N,) whom the input shows, numbered from 0 without gaps
-    target: Numbers  # (N,) which target is the input's own
-    shown: Numbers  # (T,) whom the targets show
-    group: Sequence[str] = ()  # (N,) which group the input belongs to, empty where unknown; or no groups at all
+    person: Indices  # (N,) identity of each input, numbered from 0 without gaps
+    target: Indices  # (N,) index of each input's own target
+    target_person: Indices  # (T,) identity of each target
+    group: Sequence[str] = ()  # (N,) group of each input, empty where unknown; or no groups
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
-    """What a recogniser says of one model's faces."""
+class IdentityScores:
+    """Verification and identification of one model's faces."""
 
-    own: Array  # (N,) cosine to the input's own target; 0 where there is no face
-    stranger: Array  # (N,) cosine to a target of somebody else; empty where there is nobody else
-    right: Flags  # (2, N) whether those two are told apart rightly; empty likewise
-    first: Flags  # (N,) whether the most similar target of all shows the same person
-    folds: Numbers  # (N,)
+    own: Array  # (N,) cosine to the input's own target; 0 without a face
+    impostor: Array  # (N,) cosine to a target of another person; empty if there is no other person
+    correct: Flags  # (2, N) whether own and impostor pairs are classified correctly; empty likewise
+    rank1: Flags  # (N,) whether the most similar of all targets shows the same person
+    folds: Indices  # (N,)
 
 
-def identify(questions: Questions, faces: Array, gallery: Array) -> Identity:
-    """Compare a model's faces with targets.
+def compare_identities(truth: GroundTruth, faces: Array, gallery: Array) -> IdentityScores:
+    """Compare the embeddings of one model's faces with those of the targets.
 
     Args:
-        questions: who is who.
-        faces: (N, D) descriptions of length 1; zeros where the model made none.
-        gallery: (T, D) of the targets.
+        truth: identities of inputs and targets.
+        faces: (N, D) unit vectors; zeros where the model generated no face.
+        gallery: (T, D) unit vectors of the targets.
     """
-    person, shown = questions.person, questions.shown
+    person, target_person = truth.person, truth.target_person
     folds = person % FOLDS
-    own = np.einsum("nd,nd->n", faces, gallery[questions.target])
-    first = ranks_first(faces, person, gallery, shown)
-    if min(len(np.unique(shown)), len(np.unique(folds))) < 2:
-        return Identity(own, np.zeros(0), np.zeros((2, 0), bool), first, folds)
-    stranger = np.einsum("nd,nd->n", faces, gallery[draw_strangers(person, shown)])
+    own = np.einsum("nd,nd->n", faces, gallery[truth.target])
+    rank1 = rank1_correct(faces, person, gallery, target_person)
+    if min(len(np.unique(target_person)), len(np.unique(folds))) < 2:
+        return IdentityScores(own, np.zeros(0), np.zeros((2, 0), bool), rank1, folds)
+    impostor = np.einsum("nd,nd->n", faces, gallery[draw_impostors(person, target_person)])
     same = np.repeat([True, False], len(own))
-    right = judged_right(np.concatenate([own, stranger]), same, np.tile(folds, 2))
-    return Identity(own, stranger, right.reshape(2, -1), first, folds)
+    correct = cross_validated_correct(np.concatenate([own, impostor]), same, np.tile(folds, 2))
+    return IdentityScores(own, impostor, correct.reshape(2, -1), rank1, folds)
 
 
-def sum_up(questions: Questions, measures: Array, identity: Identity | None) -> dict[str, Any]:
-    """One model's numbers.
+def summarize_model(truth: GroundTruth, measures: Array, identity: IdentityScores | None) -> dict[str, Any]:
+    """Average the results of one model.
 
     Args:
-        questions: what it was asked.
-        measures: (N, 4) as :data:`pipelines.metrics.image_metrics.MEASURES`; NaN where it made no face.
-        identity: where there is a recogniser.
+        truth: yaw and groups of the inputs.
+        measures: (N, 4) as :data:`pipelines.metrics.image_metrics.MEASURES`; NaN where the model generated no face.
+        identity: None without a recognizer.
 
     Returns:
-        A row with the keys of :data:`COLUMNS` over all pairs, under ``bins`` one more for each bin of yaw that has
-        pairs, with ``from`` and ``to``, and under ``groups`` one for each group, with ``group``. Image measures are
-        means over the faces that were made; identity counts the missing ones as cosine 0. What cannot be measured
-        is None.
+        A result with the keys of :data:`COLUMNS` over all pairs; under ``bins`` one for each bin of yaw that has
+        pairs, with ``from`` and ``to``; under ``groups`` one for each group, with ``group``. Image measures are
+        means over the generated faces; identity includes missing faces as cosine 0. Values that cannot be measured
+        are None.
     """
-    turned = np.minimum(np.abs(questions.yaw), BINS[-1])
-    rows = []
+    turned = np.minimum(np.abs(truth.yaw), BINS[-1])
+    bins = []
     for low, high in itertools.pairwise(BINS):
         inside = (turned >= low) & ((turned < high) | ((turned == high) & (high == BINS[-1])))
         if inside.any():
-            rows.append({"from": low, "to": high, **_row(measures, identity, inside)})
-    every = np.ones(len(turned), bool)
+            bins.append({"from": low, "to": high, **_average(measures, identity, inside)})
     groups = [
-        {"group": group, **_row(measures, identity, np.array(questions.group) == group)}
-        for group in sorted(set(questions.group))
+        {"group": group, **_average(measures, identity, np.array(truth.group) == group)}
+        for group in sorted(set(truth.group))
     ]
-    return {**_row(measures, identity, every), "bins": rows, "groups": groups}
+    return {**_average(measures, identity, np.ones(len(turned), bool)), "bins": bins, "groups": groups}
 
 
-def _row(measures: Array, identity: Identity | None, inside: Flags) -> dict[str, Any]:
-    made = inside & ~np.isnan(measures[:, 0])
-    row: dict[str, Any] = {"pairs": int(inside.sum()), "missing": int(inside.sum() - made.sum())}
-    row |= {name: _mean(values[made]) for name, values in zip(MEASURES, measures.T, strict=True)}
+def _average(measures: Array, identity: IdentityScores | None, inside: Flags) -> dict[str, Any]:
+    generated = inside & ~np.isnan(measures[:, 0])
+    result: dict[str, Any] = {"pairs": int(inside.sum()), "missing": int(inside.sum() - generated.sum())}
+    result |= {name: _mean(values[generated]) for name, values in zip(MEASURES, measures.T, strict=True)}
     if identity is None:
-        return row
-    row["identity_cosine"] = _mean(identity.own[inside])
-    if len(identity.stranger) and inside.any():
-        cosines = np.concatenate([identity.own[inside], identity.stranger[inside]])
+        return result
+    result["identity_cosine"] = _mean(identity.own[inside])
+    if len(identity.impostor) and inside.any():
+        cosines = np.concatenate([identity.own[inside], identity.impostor[inside]])
         folds = np.tile(identity.folds[inside], 2)
-        row["impostor_cosine"] = _mean(identity.stranger[inside])
-        row["accuracy"] = mean_over_folds(identity.right[:, inside].reshape(-1), folds)
-        row["auc"] = area_under_curve(cosines, np.repeat([True, False], len(cosines) // 2))
+        result["impostor_cosine"] = _mean(identity.impostor[inside])
+        result["accuracy"] = mean_over_folds(identity.correct[:, inside].reshape(-1), folds)
+        result["auc"] = area_under_curve(cosines, np.repeat([True, False], len(cosines) // 2))
     else:
-        row |= {"impostor_cosine": None, "accuracy": None, "auc": None}
-    return row | {"rank1": _mean(identity.first[inside])}
+        result |= {"impostor_cosine": None, "accuracy": None, "auc": None}
+    return result | {"rank1": _mean(identity.rank1[inside])}
 
 
 def _mean(values: NDArray[Any]) -> float | None:
@@ -130,37 +129,41 @@ def _mean(values: NDArray[Any]) -> float | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """One line of the table that people read."""
+class TableRow:
+    """One row of the printed table."""
 
-    pairs: str  # which ones: all, of what yaw, of what group
+    pairs: str  # all, a range of yaw, or a group; empty in the rows of all models but the first
     model: str
-    cells: list[str]  # as headings() names them
-    first: bool  # of its bin
+    cells: list[str]  # one for each of column_headings()
+
+    @property
+    def is_first(self) -> bool:
+        """Whether it is the first row of its pairs."""
+        return bool(self.pairs)
 
 
-def headings(document: dict[str, Any]) -> list[str]:
-    """The columns that a document's rows have, after the pairs and the model."""
+def column_headings(document: dict[str, Any]) -> list[str]:
+    """Return the headings of the table after the pairs and the model."""
     return [heading for key, (heading, _) in COLUMNS.items() if key in document["models"][0]]
 
 
-def lines(document: dict[str, Any]) -> Iterator[Line]:
-    """The table of an evaluation: models side by side, over all pairs, then by yaw, then by group."""
+def table_rows(document: dict[str, Any]) -> Iterator[TableRow]:
+    """Yield the table of an evaluation: the models over all pairs, then by yaw, then by group."""
     models = document["models"]
     parts = [("all", models)]
     parts += [
-        (f"yaw {rows[0]['from']} to {rows[0]['to']}", rows)
-        for rows in zip(*(model["bins"] for model in models), strict=True)
+        (f"yaw {results[0]['from']} to {results[0]['to']}", results)
+        for results in zip(*(model["bins"] for model in models), strict=True)
     ]
     parts += [
-        (f"{document['by']} {rows[0]['group'] or 'unknown'}", rows)
-        for rows in zip(*(model["groups"] for model in models), strict=True)
+        (f"{document['by']} {results[0]['group'] or 'unknown'}", results)
+        for results in zip(*(model["groups"] for model in models), strict=True)
     ]
-    for pairs, rows in parts:
-        for number, (model, row) in enumerate(zip(models, rows, strict=True)):
-            yield Line(pairs if number == 0 else "", model["name"], _cells(row), number == 0)
+    for pairs, results in parts:
+        for number, (model, result) in enumerate(zip(models, results, strict=True)):
+            yield TableRow(pairs if number == 0 else "", model["name"], _cells(result))
 
 
-def _cells(row: dict[str, Any]) -> list[str]:
-    shown = [(row[key], form) for key, (_, form) in COLUMNS.items() if key in row]
-    return ["-" if value is None else form.format(value) for value, form in shown]
+def _cells(result: dict[str, Any]) -> list[str]:
+    values = [(result[key], form) for key, (_, form) in COLUMNS.items() if key in result]
+    return ["-" if value is None else form.format(value) for value, form in values]

@@ -1,9 +1,8 @@
-"""Stage: weights from elsewhere -> a generator's file to hand on.
+"""Stage: convert weights: a run's to half precision, or those of scaleway/frontalization to safetensors.
 
-Of a run of ours: the same weights in half precision. Of the ancestor: its published file is a whole pickled module. A
-pickle is a program. The readers used here run none of it: they know tensors and plain containers,
-and refuse every other name. The module's own classes are given to them as an empty shell that keeps
-what it is handed, so no code of the file, of its author or of torch.nn runs.
+The published file of scaleway/frontalization is a pickled module, and unpickling runs code. The readers used here run
+none: they know tensors and plain containers, and refuse every other name. The module's own classes and torch's layers
+are replaced by :class:`pipelines.export.legacy_pickle.Shell`, which only keeps the state.
 """
 
 import warnings
@@ -18,11 +17,12 @@ from torch import Tensor
 
 from models.encoder_decoder import IMAGE_SIZE, LEVEL_MEAN, LEVEL_SCALE, EncoderDecoder
 from pipelines.export.legacy_pickle import Shell, read_legacy_module
-from pipelines.weights.checkpoint import GeneratorCard, load_generator, require_plain_zip, save_generator
+from pipelines.weights.checkpoint import GeneratorCard, load_generator, require_plain_zip, save_generator, weights_of
 from pipelines.weights.normalization import Normalization
+from pipelines.weights.recipe_file import known_networks
 from toolkit.errors import CheckpointError
 
-# What the published file names: its own class (by where it was defined), and the layers of torch.
+# The names in the published file: its own class, by where it may have been defined, and torch's layers.
 _OWN = ("network.G", "__main__.G", "main.G", "models.G")
 _LAYERS = (
     "container.Sequential",
@@ -35,42 +35,43 @@ _LAYERS = (
     "activation.Sigmoid",
     "pooling.MaxPool2d",
 )
-_COUNTER = "num_batches_tracked"  # of batch norm; files of torch 0.4 have none, and no result depends on it
+_COUNTER = "num_batches_tracked"  # of batch norm; files of torch 0.4 lack it, and outputs do not depend on it
 
 
-def halve_weights(path: Path, out: Path) -> int:
-    """Save a run's generator in half precision: half the size, the same card.
+def halve_weights(path: Path, out: Path, recipe: Path | None = None) -> int:
+    """Save a run's generator in half precision, with the same card.
 
     Args:
         path: a run, or its ``generator.safetensors``.
         out: a ``.safetensors`` file for ``frontalize batch --model``.
+        recipe: the user's recipe file that defines its network, where that is not built in.
 
     Returns:
-        How many tensors it has.
+        The number of tensors.
 
     Raises:
-        CheckpointError: missing, or not one of ours.
+        ConfigError: the weights or the recipe file cannot be used.
     """
-    net, card = load_generator(path / "generator.safetensors" if path.is_dir() else path, torch.device("cpu"))
+    net, card = load_generator(weights_of(path), torch.device("cpu"), known_networks(recipe))
     save_generator(out, net.half(), card)
     return len(net.state_dict())
 
 
 def convert_weights(path: Path, out: Path) -> int:
-    """Rebuild the encoder-decoder with the tensors of a pickled module, and save it our way.
+    """Convert a pickled generator of scaleway/frontalization to ``generator.safetensors``.
 
     Args:
-        path: the published ``generator_v0.pt``, or one that the ancestor's training wrote.
+        path: the published ``generator_v0.pt``, or a file that the training of scaleway/frontalization wrote.
         out: a ``.safetensors`` file for ``frontalize batch --model``.
 
     Returns:
-        How many tensors were taken over.
+        The number of tensors.
 
     Raises:
-        CheckpointError: missing, not such a file, or it asks for anything that weights have no use for.
+        CheckpointError: missing, not such a file, or it names anything but tensors and layers.
     """
     if not path.is_file():
-        raise CheckpointError(f"{path}: no such file; give the ancestor's pickled generator")
+        raise CheckpointError(f"{path}: no such file; give a pickled generator of scaleway/frontalization")
     names = [*_OWN, *(f"torch.nn.modules.{layer}" for layer in _LAYERS)]
     try:
         module = _read(path, names)
@@ -88,16 +89,33 @@ def convert_weights(path: Path, out: Path) -> int:
         zipfile.BadZipFile,
         ArithmeticError,
     ) as error:
-        said = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-        raise CheckpointError(f"{path}: not the ancestor's generator, or more than weights: {said}") from error
+        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+        raise CheckpointError(
+            f"{path}: not a generator of scaleway/frontalization, or more than weights: {reason}"
+        ) from error
     if not isinstance(module, Shell):
         raise CheckpointError(f"{path}: holds a {type(module).__name__}, not a pickled module")
+    _save_encoder_decoder(path, found, out)
+    return len(found)
+
+
+def _save_encoder_decoder(path: Path, found: list[Tensor], out: Path) -> None:
+    """Save tensors as the weights of the encoder-decoder.
+
+    Args:
+        path: the file that they come from, for the error's text.
+        found: parameters and buffers without batch-norm counters, in the network's order.
+        out: the file to write.
+
+    Raises:
+        CheckpointError: they do not fit the network.
+    """
     net = EncoderDecoder()
     wanted = {name: value for name, value in net.state_dict().items() if not name.endswith(_COUNTER)}
     shapes = [tuple(value.shape) for value in wanted.values()]
     if [tuple(value.shape) for value in found] != shapes:
         raise CheckpointError(
-            f"{path}: {len(found)} tensors that do not fit the encoder-decoder's {len(shapes)} in turn"
+            f"{path}: its {len(found)} tensors do not fit the encoder-decoder's {len(shapes)}, in this order"
         )
     net.load_state_dict(dict(zip(wanted, found, strict=True)), strict=False)
     card = GeneratorCard(
@@ -109,7 +127,6 @@ def convert_weights(path: Path, out: Path) -> int:
         step=0,
     )
     save_generator(out, net, card)
-    return len(found)
 
 
 def _read(path: Path, names: list[str]) -> Any:
@@ -117,18 +134,18 @@ def _read(path: Path, names: list[str]) -> Any:
         return read_legacy_module(path, names)
     require_plain_zip(path)
     with torch.serialization.safe_globals([(Shell, name) for name in names]), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of pickle protocols
+        warnings.simplefilter("ignore")  # about pickle protocols
         return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def _tensors(shell: Shell, seen: set[int]) -> Iterator[Tensor]:
-    """Parameters and buffers, layer by layer, in the order in which they were registered.
+    """Yield parameters and buffers, layer by layer, in the order in which they were registered.
 
     Raises:
-        UnpicklingError: a layer stands in two places: few bytes could make a tree without end of it.
+        UnpicklingError: a layer occurs twice; a small file could hold an endless tree of such layers.
     """
     if id(shell) in seen:
-        raise UnpicklingError("a layer stands in two places")
+        raise UnpicklingError("a layer occurs twice")
     seen.add(id(shell))
     for kind in ("_parameters", "_buffers"):
         for name, value in shell.state.get(kind, {}).items():

@@ -1,8 +1,8 @@
-"""Modules in torch's file format of before 1.6, read without running anything that the file says.
+"""Read modules in torch's file format of before 1.6, without running code of the file.
 
-Such a file is five pickles and then the storages' bytes. torch's own ``weights_only`` reader refuses
-the form in which whole modules stand there, so this one reads it: it knows tensors, ordered
-dictionaries and the names it is given, which become empty shells; any other name is refused.
+Such a file is five pickles, then the bytes of the storages. torch's ``weights_only`` reader refuses modules in this
+format. This reader knows tensors, ordered dictionaries and the names that it is given, which become :class:`Shell`;
+it refuses any other name.
 """
 
 import os
@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 MAGIC, PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
-MOST_NOTES = 1 << 20  # a pickle numbers what it refers to again, and its reader makes room for the highest number
+MAX_MEMO_INDEX = 1 << 20  # of objects that a pickle refers to again: its reader allocates up to the highest index
 DTYPES = {
     "FloatStorage": torch.float32,
     "DoubleStorage": torch.float64,
@@ -27,7 +27,7 @@ DTYPES = {
 
 
 class Shell:
-    """Stands for any module: keeps its state, does nothing."""
+    """Replaces any module: keeps its state and does nothing."""
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.state = state
@@ -44,17 +44,17 @@ def read_legacy_module(path: Path, names: Collection[str]) -> Any:
         pickle.UnpicklingError: another format, or the file names anything else.
     """
     with path.open("rb") as file:
-        if [_plain(file), _plain(file)] != [MAGIC, PROTOCOL]:
+        if [_load_plain(file), _load_plain(file)] != [MAGIC, PROTOCOL]:
             raise pickle.UnpicklingError("not in torch's format")
-        _plain(file)  # byte order and sizes of the machine that wrote it
-        reader = _checked(file, names)
+        _load_plain(file)  # byte order and sizes of the machine that wrote it
+        reader = _make_reader(file, names)
         module = reader.load()
-        for key in _plain(file):
+        for key in _load_plain(file):
             storage = reader.storages[key]
             count = int.from_bytes(file.read(8), "little")
             data = file.read(count * storage.element_size())
             if count != len(storage) or len(data) != count * storage.element_size():
-                raise pickle.UnpicklingError("the file is cut short")
+                raise pickle.UnpicklingError("the file is truncated")
             storage.copy_(torch.frombuffer(bytearray(data), dtype=storage.dtype))
     return module
 
@@ -62,7 +62,7 @@ def read_legacy_module(path: Path, names: Collection[str]) -> Any:
 class _Reader(pickle.Unpickler):
     def __init__(self, file: IO[bytes], names: Collection[str]) -> None:
         super().__init__(file, encoding="utf-8")
-        self._names, self._room = names, os.fstat(file.fileno()).st_size
+        self._names, self._bytes_left = names, os.fstat(file.fileno()).st_size
         self.storages: dict[str, Tensor] = {}
 
     def find_class(self, module: str, name: str) -> Any:
@@ -73,45 +73,44 @@ class _Reader(pickle.Unpickler):
             return _KNOWN[full]
         if module == "torch" and name in DTYPES:
             return DTYPES[name]
-        raise pickle.UnpicklingError(f"it names {full}, which weights have no use for")
+        raise pickle.UnpicklingError(f"it names {full}, which is neither a tensor nor a known layer")
 
     def persistent_load(self, pid: Any) -> Any:
         kind, *rest = pid
-        if kind == "module":  # with its source code, which is not looked at
+        if kind == "module":  # the rest is its source code, which is ignored
             return rest[0]
         dtype, key, _, count, view = rest
         if kind != "storage" or view is not None:
-            raise pickle.UnpicklingError(f"it holds a {kind} of a kind that weights have no use for")
+            raise pickle.UnpicklingError(f"it holds a {kind}, which is no plain storage")
         if key not in self.storages:
-            self._room -= count * dtype.itemsize
-            if self._room < 0:
+            self._bytes_left -= count * dtype.itemsize
+            if self._bytes_left < 0:
                 raise pickle.UnpicklingError("its tensors are larger than the file")
             self.storages[key] = torch.zeros(count, dtype=dtype)
         return self.storages[key]
 
 
-def _plain(file: IO[bytes]) -> Any:
-    """A pickle of numbers, texts and lists."""
-    return _checked(file, ()).load()
+def _load_plain(file: IO[bytes]) -> Any:
+    """Load a pickle of numbers, strings and lists."""
+    return _make_reader(file, ()).load()
 
 
-def _checked(file: IO[bytes], names: Collection[str]) -> _Reader:
-    """A reader of the next pickle in the file, once it is known that it is one and takes no more memory than it has
-    bytes: a single number could ask for sixty gigabytes."""
+def _make_reader(file: IO[bytes], names: Collection[str]) -> _Reader:
+    """Return a reader of the next pickle, after a check that its memo is small: one index could allocate 60 GB."""
     start = file.tell()
     for operation, argument, _ in pickletools.genops(file):
-        if operation.name in ("PUT", "LONG_BINPUT") and int(argument or 0) > MOST_NOTES:
-            raise pickle.UnpicklingError(f"it numbers more than {MOST_NOTES:,} of its parts")
+        if operation.name in ("PUT", "LONG_BINPUT") and int(argument or 0) > MAX_MEMO_INDEX:
+            raise pickle.UnpicklingError(f"its memo has more than {MAX_MEMO_INDEX:,} objects")
     file.seek(start)
     return _Reader(file, names)
 
 
 def _tensor(storage: Tensor, offset: int, size: tuple[int, ...], stride: tuple[int, ...], *_: Any) -> Tensor:
-    """A view of a storage, whose bytes come later in the file."""
+    """Return a view of a storage, whose bytes are read later."""
     return storage.as_strided(tuple(size), tuple(stride), offset)
 
 
-def _itself(data: Any = None, *_: Any) -> Any:
+def _first(data: Any = None, *_: Any) -> Any:
     return data
 
 
@@ -121,7 +120,7 @@ _KNOWN: dict[str, Any] = {
     "builtins.set": set,
     "torch._utils._rebuild_tensor": _tensor,
     "torch._utils._rebuild_tensor_v2": _tensor,
-    "torch._utils._rebuild_parameter": _itself,
-    "torch.nn.parameter.Parameter": _itself,
-    "torch.nn.backends.thnn._get_thnn_function_backend": _itself,  # modules of torch 0.4 carry it
+    "torch._utils._rebuild_parameter": _first,
+    "torch.nn.parameter.Parameter": _first,
+    "torch.nn.backends.thnn._get_thnn_function_backend": _first,  # in modules of torch 0.4
 }

@@ -1,4 +1,4 @@
-"""How near two images are, in the four numbers that the field reports."""
+"""Distances between two images: L1, L2, PSNR and SSIM."""
 
 from typing import Any
 
@@ -9,26 +9,28 @@ from torchmetrics.functional.image import structural_similarity_index_measure
 from pipelines.weights.normalization import Normalization
 
 MEASURES = ("l1", "l2", "psnr", "ssim")
-_FLOOR = 1e-10  # of a mean squared difference: identical images have no finite PSNR
+_MIN_SQUARED = 1e-10  # of a mean squared difference: keeps the PSNR of identical images finite
 
 
-def compare_images(made: Tensor, target: Tensor, constants: Normalization) -> Tensor:
-    """Compare images one by one.
+def compare_images(generated: Tensor, target: Tensor, normalization: Normalization) -> Tensor:
+    """Compare images pair by pair.
 
     Args:
-        made: (B, 3, S, S) network numbers, S at least 16.
+        generated: (B, 3, S, S) normalized, S at least 16.
         target: likewise.
-        constants: how levels became those numbers; by default levels from 0 to 255 are numbers from -1 to 1.
+        normalization: how levels from 0 to 255 became these numbers.
 
     Returns:
-        (4, B): L1 and L2 of the network numbers, PSNR (dB, at most 100) and SSIM of images in [0, 1].
+        (4, B): L1 and L2 of the normalized images, PSNR (dB, at most 100) and SSIM of images in [0, 1].
 
-    Source of SSIM: Wang et al., IEEE TIP 2004, as torchmetrics has it: Gaussian window of sigma 1.5 px.
+    Source: SSIM is Wang et al., IEEE TIP 2004, as torchmetrics computes it: Gaussian window of sigma 1.5 px.
     """
-    off = made - target
-    one, other = (((images * constants.scale + constants.mean) / 255).clamp(0, 1) for images in (made, target))
-    squared = (one - other).square().mean(dim=(1, 2, 3)).clamp_min(_FLOOR)
-    alike: Any = structural_similarity_index_measure(one, other, data_range=1.0, reduction="none")
-    l1, l2 = off.abs().mean(dim=(1, 2, 3)), off.square().mean(dim=(1, 2, 3))
-    # of a single image torchmetrics gives a single number
-    return torch.stack([l1, l2, -10 * squared.log10(), alike.reshape(-1)])
+    difference = generated - target
+    one, other = (
+        ((images * normalization.scale + normalization.mean) / 255).clamp(0, 1) for images in (generated, target)
+    )
+    squared = (one - other).square().mean(dim=(1, 2, 3)).clamp_min(_MIN_SQUARED)
+    ssim: Any = structural_similarity_index_measure(one, other, data_range=1.0, reduction="none")
+    l1, l2 = difference.abs().mean(dim=(1, 2, 3)), difference.square().mean(dim=(1, 2, 3))
+    # torchmetrics returns a scalar for a single pair
+    return torch.stack([l1, l2, -10 * squared.log10(), ssim.reshape(-1)])

@@ -1,7 +1,7 @@
-"""Stage: a paired set -> the same files again as ``train/`` and ``val/``, no person in both.
+"""Stage: a paired set -> the same files again in ``train/`` and ``val/``, each person in one of them only.
 
-Files are hard links, so a divided set takes no more room, and the whole stays what its ledger says:
-adding photos goes on from there, and dividing again brings the parts up to date.
+The files are hard links: a split takes no additional space, and the whole set stays as its ledger describes it.
+After photos were added, another run updates the splits.
 """
 
 import hashlib
@@ -13,79 +13,97 @@ from pathlib import Path
 from toolkit.errors import ConfigError, DatasetError
 from toolkit.photos.files import link_or_copy, list_photos
 from toolkit.records.labels import Labels, read_labels, write_labels
-from toolkit.records.subjects import PARTS, Pair, mask_of, parts_of, read_pairs
+from toolkit.records.subjects import SPLITS, Pair, find_splits, mask_of, read_pairs
 
 
 @dataclass(frozen=True, slots=True)
-class Division:
-    """Who goes where."""
+class SplitPlan:
+    """The assignment of subjects to splits."""
 
     root: Path
     pairs: list[Pair]
     labels: Labels
-    part_of: dict[str, str]  # subject -> train, val or test
+    split_of: dict[str, str]  # subject -> train, val or test
 
 
-def divide(root: Path, share: str) -> Division:
-    """Decide which subjects go where, by the person's name alone: the same in every run and on every machine.
+def plan_split(root: Path, val: str) -> SplitPlan:
+    """Assign each subject to a split.
 
-    Where the table has a column ``partition``, as an imported set's may, that decides.
+    The people for validation are chosen by the hashes of their names: the same in every run and on every machine. If
+    labels.csv has a column ``partition``, as an imported set may, that column decides instead.
 
     Args:
         root: of the set.
-        share: ``10%`` of the people, or so many, for validation.
+        val: people for validation: a percentage, as ``10%``, or a number.
 
     Raises:
-        DatasetError: no set, one that breaks the layout, or a person in two partitions.
-        ConfigError: a share that leaves either side empty.
+        DatasetError: no set, a violation of its layout, or a person in two partitions.
+        ConfigError: ``val`` is neither, or leaves a split empty.
     """
+    number, is_percentage = _parse_val(val)
     pairs, labels = read_pairs(root), read_labels(root)
     person_of = {pair.subject: labels.person(pair.target, pair.subject) for pair in pairs}
     if labels.columns.get("partition"):
-        part_of = _as_given(pairs, labels, person_of)
+        split_of = _partitions(pairs, labels, person_of)
     else:
         people = set(person_of.values())
-        chosen = _drawn(people, _count(share, len(people)))
-        part_of = {subject: "val" if person in chosen else "train" for subject, person in person_of.items()}
-    for name in set(part_of) & set(PARTS):
-        raise DatasetError(f"{root}: a subject is called {name}, as a part would be; rename it")
-    return Division(root.resolve(), pairs, labels, part_of)
+        count = max(1, round(number * len(people) / 100)) if is_percentage else int(number)
+        if count >= len(people):
+            raise ConfigError(f"val={val!r}: of {len(people):,} people none would be left to train on; use a lower one")
+        chosen = _choose_people(people, count)
+        split_of = {subject: "val" if person in chosen else "train" for subject, person in person_of.items()}
+    for name in set(split_of) & set(SPLITS):
+        raise DatasetError(f"{root}: a subject is called {name}, which is the name of a split; rename it")
+    return SplitPlan(root.resolve(), pairs, labels, split_of)
 
 
-def carry_out(division: Division, overwrite: bool = False) -> Iterator[str]:
-    """Bring the parts up to date; yields each subject when its files are in place. Kill it anywhere, run it again."""
-    root, wanted = division.root, _wanted(division)
-    for part in [*parts_of(root), *{name for name in wanted if (root / name).is_dir()}]:
-        for file in set(list_photos(root / part)[0]) - wanted.get(part, set()):
-            (root / part / file).unlink()
-            (root / part / mask_of(file)).unlink(missing_ok=True)
-        _drop_empty_folders(root / part)
+def write_splits(plan: SplitPlan, overwrite: bool = False) -> Iterator[str]:
+    """Write or update the splits; yield each subject once its files are in place.
+
+    A run that was killed at any point is completed by the next one.
+
+    Raises:
+        ConfigError: the set cannot be written.
+    """
+    try:
+        yield from _write_splits(plan, overwrite)
+    except OSError as error:
+        raise ConfigError(f"{error.filename or plan.root}: cannot be written ({error.strerror})") from error
+
+
+def _write_splits(plan: SplitPlan, overwrite: bool) -> Iterator[str]:
+    root, wanted = plan.root, _files_of_splits(plan)
+    for split in [*find_splits(root), *{name for name in wanted if (root / name).is_dir()}]:
+        for file in set(list_photos(root / split)[0]) - wanted.get(split, set()):
+            (root / split / file).unlink()
+            (root / split / mask_of(file)).unlink(missing_ok=True)
+        _remove_empty_folders(root / split)
     files_of: dict[str, list[str]] = {}
-    for pair in division.pairs:
+    for pair in plan.pairs:
         files_of.setdefault(pair.subject, [pair.target]).extend(_with_mask(root, pair.input))
-    for subject in sorted(division.part_of):
+    for subject in sorted(plan.split_of):
         for file in files_of[subject]:
-            place = root / division.part_of[subject] / file
-            if overwrite or not (place.exists() and place.samefile(root / file)):
-                link_or_copy(root / file, place)
+            link = root / plan.split_of[subject] / file
+            if overwrite or not (link.exists() and link.samefile(root / file)):
+                link_or_copy(root / file, link)
         yield subject
-    for part, files in wanted.items():
-        if rows := _rows(division.labels, files):
-            write_labels(root / part, rows)
+    for split, files in wanted.items():
+        if rows := _rows(plan.labels, files):
+            write_labels(root / split, rows)
 
 
-def counted(division: Division) -> dict[str, dict[str, int]]:
-    """Subjects, people and pairs of each part."""
+def count_splits(plan: SplitPlan) -> dict[str, dict[str, int]]:
+    """Count the subjects, people and pairs of each split."""
     people: dict[str, set[str]] = {}
-    subjects = Counter(division.part_of.values())
-    pairs = Counter(division.part_of[pair.subject] for pair in division.pairs)
-    for pair in division.pairs:
-        person = division.labels.person(pair.target, pair.subject)
-        people.setdefault(division.part_of[pair.subject], set()).add(person)
+    subjects = Counter(plan.split_of.values())
+    pairs = Counter(plan.split_of[pair.subject] for pair in plan.pairs)
+    for pair in plan.pairs:
+        person = plan.labels.person(pair.target, pair.subject)
+        people.setdefault(plan.split_of[pair.subject], set()).add(person)
     return {
-        part: {"subjects": subjects[part], "people": len(people[part]), "pairs": pairs[part]}
-        for part in PARTS
-        if part in subjects
+        split: {"subjects": subjects[split], "people": len(people[split]), "pairs": pairs[split]}
+        for split in SPLITS
+        if split in subjects
     }
 
 
@@ -94,11 +112,11 @@ def _rows(labels: Labels, files: set[str]) -> list[dict[str, str]]:
     return [{name: values[number] for name, values in labels.columns.items()} for number in numbers]
 
 
-def _wanted(division: Division) -> dict[str, set[str]]:
-    wanted: dict[str, set[str]] = {}
-    for pair in division.pairs:
-        wanted.setdefault(division.part_of[pair.subject], set()).update((pair.input, pair.target))
-    return wanted
+def _files_of_splits(plan: SplitPlan) -> dict[str, set[str]]:
+    files: dict[str, set[str]] = {}
+    for pair in plan.pairs:
+        files.setdefault(plan.split_of[pair.subject], set()).update((pair.input, pair.target))
+    return files
 
 
 def _with_mask(root: Path, file: str) -> list[str]:
@@ -106,39 +124,44 @@ def _with_mask(root: Path, file: str) -> list[str]:
     return [file, mask] if (root / mask).exists() else [file]
 
 
-def _count(share: str, people: int) -> int:
+def _parse_val(text: str) -> tuple[float, bool]:
+    """Return the number, and whether it is a percentage."""
+    is_percentage = text.endswith("%")
     try:
-        number = float(share.removesuffix("%"))
-        count = round(number * people / 100) if share.endswith("%") else int(number)
-        if number <= 0 or (share.endswith("%") and number >= 100):
-            raise ValueError
-    except ValueError as error:
-        raise ConfigError(f"val={share!r}: must be a percentage of the people or a number of them; try 10%") from error
-    if people < 2 or count >= people:
-        raise ConfigError(f"val={share!r}: of {people:,} people none would be left to train on; try less")
-    return max(1, count)
+        number = float(text.removesuffix("%"))
+    except ValueError:
+        number = 0.0
+    if not 0 < number < (100 if is_percentage else float("inf")) or not (is_percentage or number.is_integer()):
+        raise ConfigError(
+            f"val={text!r}: must be a percentage of the people, above 0% and below 100%, or a number of them; try 10%"
+        )
+    return number, is_percentage
 
 
-def _drawn(people: set[str], count: int) -> set[str]:
-    """Those whose names have the smallest hashes: who joins or leaves the set moves hardly anybody else."""
-    return set(sorted(people, key=lambda name: (hashlib.sha256(name.encode()).digest(), name))[:count])
+def _choose_people(people: set[str], count: int) -> set[str]:
+    """Choose the names with the smallest hashes, so that people who join or leave the set move hardly anyone else."""
+    hashes = {name: hashlib.sha256(name.encode(errors="surrogateescape")).digest() for name in people}
+    return set(sorted(people, key=lambda name: (hashes[name], name))[:count])
 
 
-def _as_given(pairs: list[Pair], labels: Labels, person_of: dict[str, str]) -> dict[str, str]:
-    part_of: dict[str, str] = {}
+def _partitions(pairs: list[Pair], labels: Labels, person_of: dict[str, str]) -> dict[str, str]:
+    """Read the split of each subject from labels.csv."""
+    split_of: dict[str, str] = {}
     first: dict[str, tuple[str, str]] = {}
     for pair in pairs:
-        part = labels.text("partition", pair.target) or "train"
-        if part not in PARTS:
-            raise DatasetError(f"partition of {pair.target} is {part!r}; must be one of {', '.join(PARTS)}")
-        file, known = first.setdefault(person_of[pair.subject], (pair.target, part))
-        if known != part:
-            raise DatasetError(f"{file} is in {known} and {pair.target} in {part}: one person; mend labels.csv")
-        part_of[pair.subject] = part
-    return part_of
+        split = labels.text("partition", pair.target) or "train"
+        if split not in SPLITS:
+            raise DatasetError(f"partition of {pair.target} is {split!r}; must be one of {', '.join(SPLITS)}")
+        file, other = first.setdefault(person_of[pair.subject], (pair.target, split))
+        if other != split:
+            raise DatasetError(
+                f"{file} is in {other} and {pair.target} in {split}, but they show one person; correct labels.csv"
+            )
+        split_of[pair.subject] = split
+    return split_of
 
 
-def _drop_empty_folders(part: Path) -> None:
-    for folder in part.iterdir():
+def _remove_empty_folders(split: Path) -> None:
+    for folder in split.iterdir():
         if folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()

@@ -1,61 +1,61 @@
-"""Stage: ordinary near-frontal photos -> a paired set: each photo is a target, its turned views are the inputs."""
+"""Stage: near-frontal photos -> a paired set: each photo is a target, its rotated views are the inputs."""
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pipelines.pairs.config import SynthConfig
-from pipelines.pairs.dataset_card import FILE_HASH, finish_set
-from pipelines.pairs.round_trip import ReturnTrip
-from pipelines.photo_jobs.job import cut_photo, spread
-from pipelines.photo_jobs.landmarkers import open_quiet_landmarker
+from pipelines.pairs.dataset_card import FILE_HASH, write_labels_and_card
+from pipelines.pairs.round_trip import RoundTrip
+from pipelines.photo_jobs.job import PhotoOutput, run_photo_jobs
+from pipelines.photo_jobs.landmarkers import worker_landmarker
 from pipelines.runtime.config import BulkConfig
-from pipelines.runtime.image_writer import write_output
+from pipelines.runtime.image_writer import encode_output
 from pipelines.runtime.interrupt import Stop
 from pipelines.runtime.plan import Job, Plan
-from pipelines.runtime.run import digest, run_bulk
+from pipelines.runtime.run import digest
 from toolkit.crops.align import AlignConfig, AlignedCrop, align_photo
-from toolkit.errors import PhotoError, PhotoRejected
-from toolkit.faces.depth_jitter import draw_depths
-from toolkit.faces.face import Face, Landmarker
+from toolkit.errors import PhotoRejected
+from toolkit.faces.depth_jitter import draw_depth_offsets
+from toolkit.faces.face import Face
 from toolkit.faces.quality import sharpness
-from toolkit.faces.shape_model import HEAD_HALF, PIVOT, head_coordinates
-from toolkit.geometry.affine import magnification
+from toolkit.faces.shape_model import HEAD_HALF_SIDE, PIVOT, head_coordinates
+from toolkit.geometry.affine import matrix_scale
 from toolkit.geometry.crop import crop_matrix
-from toolkit.landmarks.finder import FindConfig
+from toolkit.landmarks.config import FindConfig
+from toolkit.landmarks.protocols import Landmarker
 from toolkit.photos.decode import Photo
 from toolkit.photos.files import encode_image
-from toolkit.photos.resample import cut, cut_from
+from toolkit.photos.resample import crop_photo, warp_crop
+from toolkit.photos.types import Image
 from toolkit.records.ledger import Outcome
 from toolkit.records.subject_rules import subject_rule
 from toolkit.records.subjects import mask_of
-from toolkit.views.rotate import Light, TurnableHead
+from toolkit.views.rotate import Light, RotatableHead
 
-VERSION = 3  # raised when the same photo would give other views: finished ones are then done again
-FINER = 1.25  # resolution at which heads are turned, of the crop's: the crop is resampled from it once more
-Image = NDArray[np.uint8]
-Rows = list[dict[str, Any]]
+VIEWS_VERSION = 3  # increased when the same photo gives other views: finished photos are then processed again
+SUPERSAMPLING = 1.25  # resolution at which heads are rotated, relative to the crop's, which is resampled from it
 
 
 def synthesize_pairs(plan: Plan, config: SynthConfig, bulk: BulkConfig, stop: Stop) -> Iterator[Outcome]:
-    """Turn every photo of a plan; one outcome per photo, its target the first output, then ``labels.csv``.
+    """Rotate the head of every photo of a plan, then write ``labels.csv`` and the dataset card.
+
+    Yields one outcome per photo; its target is the first output.
 
     Raises:
         ConfigError: OUT cannot be used.
     """
-    settings = digest(config, VERSION)
-    open_work = partial(_open_work, plan.source, plan.out, config, settings)
-    yield from run_bulk(plan, spread(open_work, bulk, stop), settings, bulk.overwrite)
-    finish_set(plan, "frontalize pairs synth")
+    settings = digest(config, VIEWS_VERSION)
+    yield from run_photo_jobs(plan, partial(RotatedViews, config), partial(encode_views, config), settings, bulk, stop)
+    write_labels_and_card(plan, "frontalize pairs synth")
 
 
 def as_subjects(plan: Plan) -> Plan:
-    """The same photos, each a subject of its own, side by side as the layout asks: ``a/b.jpg`` becomes ``a-b``."""
+    """Make each photo a subject of its own, all in one folder as the layout asks: ``a/b.jpg`` becomes ``a-b``."""
     jobs, taken = [], set[str]()
     for job in plan.jobs:
         name, number = job.stem.replace("/", "-"), 2
@@ -63,64 +63,72 @@ def as_subjects(plan: Plan) -> Plan:
             name, number = f"{job.stem.replace('/', '-')}-{number}", number + 1
         taken.add(name)
         jobs.append(Job(job.input, name))
-    return Plan(plan.source, plan.out, jobs, plan.refused, plan.passed_over)
+    return Plan(plan.source, plan.out, jobs, plan.refused, plan.ignored)
 
 
-def _open_work(source: Path, out: Path, config: SynthConfig, settings: str) -> Callable[[Job], Outcome]:
-    landmarker = open_quiet_landmarker(FindConfig())
-    once = FindConfig(retries=False, steady=False)  # ReturnTrip steadies meshes itself
-    back = ReturnTrip(open_quiet_landmarker(once), config.wear) if config.frontalized else None
-    person_of = subject_rule(config.subjects) if config.subjects else None
+@dataclass(slots=True)
+class ViewsOutput(PhotoOutput):
+    """The target, then the views, with their names."""
 
-    def work(job: Job) -> Outcome:
-        names: list[str] = []
-        masks: list[Image] = []
-
-        def cutter(photo: Photo) -> tuple[list[Image], Rows]:
-            person = {"person": person_of(job.input)} if person_of else {}
-            crop, pixels, face = _gated(photo, landmarker, config)
-            images, own = [crop.image], crop.ledger_row()
-            random = np.random.default_rng([config.seed, 1, *job.stem.encode()])
-            depths = draw_depths(random, config.relief) if config.relief else None
-            rows, head = [own], TurnableHead(pixels, face, depths)
-            names.append("")
-            for pose in draw_poses(config, job.stem):
-                view = head.view(*pose)
-                if back is None:
-                    images.append(cut(view.image, crop_matrix(view.landmarks, config.size), config.size))
-                elif (returned := back(view, config.size, random)) is not None:
-                    images.append(returned[0])
-                    masks.append(returned[1])
-                else:
-                    continue
-                names.append(_name(*pose))
-                rows.append(_row(own, *pose))
-            if len(images) == 1:
-                raise PhotoRejected("bad-mesh", "not one of its turned views could be brought back")
-            return images, [row | person for row in rows]
-
-        photo = cut_photo(source, job, cutter)
-        try:
-            if photo.error is not None:
-                raise photo.error
-            suffix = f".{config.format}"
-            outputs = [f"{job.stem}/{name}{suffix}" if name else f"{job.stem}{suffix}" for name in names]
-            for output, image, row in zip(outputs, photo.crops, photo.faces, strict=True):
-                data = encode_image(image, suffix, config.quality)
-                row[FILE_HASH] = hashlib.sha256(data).hexdigest()
-                write_output(out / output, data)
-            for output, mask in zip(outputs[1:], masks, strict=False):
-                outputs.append(mask_of(output))
-                write_output(out / outputs[-1], encode_image(mask, ".png"))
-            return photo.outcome(outputs, settings)
-        except PhotoError as error:
-            return photo.refusal(error, settings)
-
-    return work
+    names: list[str] = field(default_factory=list)  # of the views, without suffix
+    masks: list[Image] = field(default_factory=list)  # visibility of each view, after a round trip
 
 
-def _gated(photo: Photo, landmarker: Landmarker, config: SynthConfig) -> tuple[AlignedCrop, Image, Face]:
-    """The aligned crop, and the head with room around it in about the crop's resolution.
+class RotatedViews:
+    """The photo function: the aligned photo, and its head rotated to every pose. Loads the landmark models."""
+
+    def __init__(self, config: SynthConfig) -> None:
+        self._config, self._landmarker = config, worker_landmarker()
+        self._round_trip: RoundTrip | None = None
+        if config.round_trip:
+            unrefined = FindConfig(retries=False, refine_profiles=False)  # the round trip refines the meshes itself
+            self._round_trip = RoundTrip(worker_landmarker(unrefined), config.degrade)
+        self._person_of = subject_rule(config.subjects) if config.subjects else None
+
+    def __call__(self, photo: Photo, job: Job) -> ViewsOutput:
+        """Return the target and its views.
+
+        Raises:
+            PhotoRejected: the photo is no target, or the round trip of every view failed (``bad-mesh``).
+        """
+        config = self._config
+        person = {"person": self._person_of(job.input)} if self._person_of else {}
+        crop, pixels, face = _target_and_head(photo, self._landmarker, config)
+        target = crop.ledger_row()
+        output = ViewsOutput([crop.image], [target | person])
+        random = np.random.default_rng([config.seed, 1, *job.stem.encode(errors="surrogateescape")])
+        depths = draw_depth_offsets(random, config.depth_jitter) if config.depth_jitter else None
+        head = RotatableHead(pixels, face, depths)
+        for pose in draw_poses(config, job.stem):
+            view = head.view(*pose)
+            if self._round_trip is None:
+                image = warp_crop(view.image, crop_matrix(view.landmarks, config.size), config.size)
+            elif (returned := self._round_trip(view, config.size, random)) is not None:
+                image, mask = returned
+                output.masks.append(mask)
+            else:
+                continue
+            output.images.append(image)
+            output.names.append(_name(*pose))
+            output.faces.append(_row(target, *pose) | person)
+        if len(output.images) == 1:
+            raise PhotoRejected("bad-mesh", "the round trip failed for all of its views")
+        return output
+
+
+def encode_views(config: SynthConfig, job: Job, output: ViewsOutput) -> list[tuple[str, bytes]]:
+    """Encode the target and the views, then their masks; add the hash of each file to its row."""
+    suffix = f".{config.format}"
+    paths = [f"{job.stem}{suffix}", *(f"{job.stem}/{name}{suffix}" for name in output.names)]
+    files = [(path, encode_output(image, config)) for path, image in zip(paths, output.images, strict=True)]
+    for (_, data), row in zip(files, output.faces, strict=True):
+        row[FILE_HASH] = hashlib.sha256(data).hexdigest()
+    masks = zip(paths[1:], output.masks, strict=False)
+    return files + [(mask_of(path), encode_image(mask, ".png")) for path, mask in masks]
+
+
+def _target_and_head(photo: Photo, landmarker: Landmarker, config: SynthConfig) -> tuple[AlignedCrop, Image, Face]:
+    """Cut the aligned crop, and the head with room around it at about the crop's resolution.
 
     Raises:
         PhotoRejected: ``turned``, ``blurred`` or ``small-face``, or as :func:`toolkit.crops.align.align_photo` says.
@@ -131,28 +139,28 @@ def _gated(photo: Photo, landmarker: Landmarker, config: SynthConfig) -> tuple[A
         raise PhotoRejected("turned", f"yaw {pose.yaw:.0f}, pitch {pose.pitch:.0f}; --max-turn is {config.max_turn:g}")
     if sharp < config.min_sharpness:
         raise PhotoRejected("blurred", f"sharpness {sharp:.0f}, below --min-sharpness {config.min_sharpness:g}")
-    if (enlarged := magnification(crop.matrix)) > config.max_enlarged:
+    if (enlarged := matrix_scale(crop.matrix)) > config.max_enlarged:
         raise PhotoRejected("small-face", f"would be enlarged {enlarged:.1f} times, above {config.max_enlarged:g}")
     _, rotation, scale, origin = head_coordinates(crop.face.landmarks)
-    wanted = min(FINER * magnification(crop.matrix), 1.0)
+    wanted = min(SUPERSAMPLING * matrix_scale(crop.matrix), 1.0)
     middle = (scale * rotation @ PIVOT + origin)[:2]
-    side = round(2 * HEAD_HALF * scale * wanted)
+    side = round(2 * HEAD_HALF_SIDE * scale * wanted)
     matrix = np.column_stack([np.eye(2) * wanted, (side - 1) / 2 - middle * wanted])
     landmarks = crop.face.landmarks * wanted
     landmarks[:, :2] = crop.face.landmarks[:, :2] @ matrix[:, :2].T + matrix[:, 2]
-    return crop, cut_from(photo, matrix, side), Face(landmarks, crop.face.score)
+    return crop, crop_photo(photo, matrix, side), Face(landmarks, crop.face.score)
 
 
 def draw_poses(config: SynthConfig, name: str) -> list[tuple[float, float, Light | None]]:
-    """The poses of one photo: the whole grid, or so many drawn evenly from its span; the same for the same name."""
-    random = np.random.default_rng([config.seed, *name.encode()])
+    """Return the poses of one photo: the grid, or ``per_photo`` drawn uniformly from its span, seeded by the name."""
+    random = np.random.default_rng([config.seed, *name.encode(errors="surrogateescape")])
     if config.per_photo is None:
         poses = [(yaw, pitch) for yaw in config.yaws for pitch in config.pitches]
     else:
         spans = [(min(span), max(span)) for span in (config.yaws, config.pitches)]
         poses = [tuple(random.uniform(*span) for span in spans) for _ in range(config.per_photo)]  # type: ignore[misc]
-    lamps = [(random.uniform(-90, 90), random.uniform(0, config.light)) if config.light else None for _ in poses]
-    return [(yaw, pitch, lamp) for (yaw, pitch), lamp in zip(poses, lamps, strict=True)]
+    lights = [(random.uniform(-90, 90), random.uniform(0, config.light)) if config.light else None for _ in poses]
+    return [(yaw, pitch, light) for (yaw, pitch), light in zip(poses, lights, strict=True)]
 
 
 def _name(yaw: float, pitch: float, light: Light | None) -> str:
@@ -161,7 +169,7 @@ def _name(yaw: float, pitch: float, light: Light | None) -> str:
 
 
 def _row(own: dict[str, Any], yaw: float, pitch: float, light: Light | None) -> dict[str, Any]:
-    """A view's row, from that of its target; the pose is the true one."""
+    """Return the row of a view, derived from its target's; the pose is exact."""
     pose = {"yaw": round(own["yaw"] + yaw, 1), "pitch": round(own["pitch"] + pitch, 1), "roll": own["roll"]}
     lit = {} if light is None else {"light": round(light[0], 1), "light_strength": round(light[1], 2)}
     return pose | lit | {"box": own["box"], "score": own["score"], "matrix": own["matrix"]}

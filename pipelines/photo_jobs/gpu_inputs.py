@@ -1,33 +1,35 @@
-"""What worker processes cut where a GPU draws the views: for each photo what of it goes where."""
+"""The photo function for GPUs: what a GPU needs to render a frontal view, instead of the view."""
 
-from collections.abc import Callable
-from pathlib import Path
+from dataclasses import dataclass
 
-from pipelines.photo_jobs.job import CutPhoto, Faces, cut_parts
-from pipelines.photo_jobs.landmarkers import open_view_landmarker
-from pipelines.photo_jobs.views import steady_face
+from pipelines.photo_jobs.job import PhotoOutput
+from pipelines.photo_jobs.views import ViewLandmarker
 from pipelines.runtime.plan import Job
 from toolkit.crops.align import AlignConfig, align_photo
 from toolkit.photos.decode import Photo
-from toolkit.views.frontal import Layout, lay_out
+from toolkit.views.frontal import ViewInputs, prepare_view
 
 
-def open_layout_cut(source: Path, size: int) -> Callable[[Job], CutPhoto]:
-    """For :func:`pipelines.runtime.worker_pool.run_in_workers`: a job's result has the ``layout`` of its largest face.
+@dataclass(slots=True)
+class GpuViewOutput(PhotoOutput):
+    """No images, but what one is rendered from."""
+
+    layout: ViewInputs | None = None  # of the largest face
+
+
+class GpuViews:
+    """Prepare the frontal view of the largest face of a photo.
 
     Args:
-        source: the folder of the photos.
         size: side of the view, pixels.
     """
-    config, (landmarker, steady) = AlignConfig(size=size), open_view_landmarker()
 
-    def lay_out_largest(photo: Photo) -> tuple[list[Layout], Faces]:
-        [crop] = align_photo(photo, landmarker, config)
-        return [lay_out(*steady_face(photo, crop, steady), size, config.template)], [crop.ledger_row()]
+    def __init__(self, size: int) -> None:
+        self._config, self._landmarker = AlignConfig(size=size), ViewLandmarker()
 
-    def cut(job: Job) -> CutPhoto:
-        photo, layouts = cut_parts(source, job, lay_out_largest)
-        photo.layout = next(iter(layouts), None)
-        return photo
-
-    return cut
+    def __call__(self, photo: Photo, job: Job) -> GpuViewOutput:
+        """The inputs of the rendering, and the face's row."""
+        config = self._config
+        [crop] = align_photo(photo, self._landmarker.landmarker, config)
+        pixels, face = self._landmarker.pixels_and_face(photo, crop)
+        return GpuViewOutput([], [crop.ledger_row()], layout=prepare_view(pixels, face, config.size, config.template))

@@ -1,6 +1,8 @@
-"""In a worker process: photo file -> square crops, with what the ledger wants to know about the input.
+"""What a worker process does to one photo: read it once, apply a photo function, write the images, fill in its row.
 
-No torch here: a worker would load it for nothing, some seconds and 300 MB each.
+A photo function is the only part that differs between commands: :mod:`pipelines.photo_jobs.crops` cuts faces,
+:mod:`pipelines.photo_jobs.views` turns them to the front. No torch here: it would cost each worker some seconds and
+300 MB.
 """
 
 import hashlib
@@ -9,173 +11,190 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import cv2
-import numpy as np
-from numpy.typing import NDArray
 
 from pipelines.photo_jobs.timed import TimedPhoto
 from pipelines.runtime.config import BulkConfig
-from pipelines.runtime.image_writer import OutputForm, write_image
+from pipelines.runtime.image_writer import OutputFormat, encode_output, write_output
 from pipelines.runtime.interrupt import Stop
 from pipelines.runtime.plan import Job, Plan
-from pipelines.runtime.ray_backend import Stage, on_ray
+from pipelines.runtime.ray_backend import RayStage, run_on_ray
 from pipelines.runtime.run import Work, run_bulk
-from pipelines.runtime.stage_timer import Laps, lap, timed
+from pipelines.runtime.stage_timer import StageSeconds, record_stages, stage
 from pipelines.runtime.worker_pool import Crash, run_in_workers
 from toolkit.errors import PhotoError, PhotoFailed
 from toolkit.photos.decode import Photo, read_bytes
-from toolkit.records.ledger import Outcome, refused
-from toolkit.views.frontal import Layout
-from toolkit.views.paste import Patch
+from toolkit.photos.types import Image
+from toolkit.records.ledger import Outcome, error_outcome
 
-ResultT = TypeVar("ResultT")
-PartT = TypeVar("PartT")
-PER_BLOCK = 8  # photos that travel together on Ray
-WORKERS = "workers"  # the place where photos are cut
-Faces = list[dict[str, Any]]
-
-# What MediaPipe and OpenCV raise on photos of absurd shapes, and any of them when memory runs out.
-CUT_ERRORS = (RuntimeError, ValueError, MemoryError, cv2.error)
-Cutter = Callable[[Photo], tuple[list[NDArray[np.uint8]], Faces]]
+WORKERS = "workers"  # the place of the stages in this file
+PER_BLOCK = 8  # photos in a block on Ray
+# Raised by MediaPipe and OpenCV on photos of absurd shapes, and by any library when memory runs out.
+PROCESSING_ERRORS = (RuntimeError, ValueError, MemoryError, cv2.error)
 
 
 @dataclass(slots=True)
-class CutPhoto:
-    """What one photo gave: crops and their faces, or the error that says why not."""
+class PhotoOutput:
+    """What a photo function makes of one photo."""
+
+    images: list[Image]  # (S, S, 3) RGB each
+    faces: list[dict[str, Any]]  # rows of the ledger: one per image, or one per face in it
+    exif: bytes | None = None  # for the images, where the run copies it
+
+
+OutputT = TypeVar("OutputT", bound=PhotoOutput)
+PhotoFunction = Callable[[Photo, Job], OutputT]  # raises PhotoError where a photo gives nothing
+EncodeFunction = Callable[[Job, OutputT], list[tuple[str, bytes]]]  # paths relative to OUT, and the files' contents
+
+
+@dataclass(slots=True)
+class PhotoResult(Generic[OutputT]):
+    """The output of a photo function for one photo, or the error that it raised."""
 
     job: Job
-    crops: list[NDArray[np.uint8]] = field(default_factory=list)  # (S, S, 3) RGB each
-    faces: Faces = field(default_factory=list)
+    output: OutputT | None = None
     error: PhotoError | None = None
-    patches: list[Patch] = field(default_factory=list)  # where faces go back into the photo, for a network to finish
-    layout: Layout | None = None  # of the view that a GPU shall draw
-    exif: bytes | None = None  # for the crops, where the run wants it
-    file: dict[str, Any] = field(default_factory=dict)  # sha256, size, mtime_ns of the input, as the ledger has them
-    laps: Laps = field(default_factory=dict)
-    started: float = field(default_factory=time.monotonic)  # one clock for all processes, which nobody sets
+    file: dict[str, Any] = field(default_factory=dict)  # sha256, size and mtime_ns of the input, as in the ledger
+    seconds: StageSeconds = field(default_factory=dict)
+    started: float = field(default_factory=time.monotonic)  # the same clock in all processes, never set back
 
-    def outcome(self, outputs: list[str], settings: str) -> Outcome:
-        """The ledger row, now that the outputs are in place."""
+    def required_output(self) -> OutputT:
+        """The output.
+
+        Raises:
+            PhotoError: there is none; this says why.
+        """
+        if self.error is not None:
+            raise self.error
+        if self.output is None:
+            raise ValueError(f"{self.job.input}: neither output nor error")
+        return self.output
+
+    def written(self, outputs: list[str], settings: str) -> Outcome:
+        """The row of the ledger once the outputs are in place."""
+        faces = [] if self.output is None else self.output.faces
         return Outcome(
-            input=self.job.input, status="written", outputs=outputs, faces=self.faces, **self._closing(settings)
+            input=self.job.input, status="written", outputs=outputs, faces=faces, **self._common_fields(settings)
         )
 
-    def refusal(self, error: PhotoError, settings: str) -> Outcome:
-        """The ledger row, where an error ended it."""
-        return refused(self.job.input, error, **self._closing(settings))
+    def not_written(self, error: PhotoError, settings: str) -> Outcome:
+        """The row of the ledger after an error: ``rejected`` or ``failed``."""
+        return error_outcome(self.job.input, error, **self._common_fields(settings))
 
-    def _closing(self, settings: str) -> dict[str, Any]:
+    def _common_fields(self, settings: str) -> dict[str, Any]:
         seconds = round(time.monotonic() - self.started, 4)
-        return {"seconds": seconds, "settings": settings, "laps": self.laps, **self.file}
+        return {"seconds": seconds, "settings": settings, "stage_seconds": self.seconds, **self.file}
 
 
-def cut_photo(source: Path, job: Job, cutter: Cutter, keep_exif: bool = False) -> CutPhoto:
-    """Read one photo once, and cut it; any :class:`PhotoError` ends up in the result."""
-    photo = CutPhoto(job)
+def run_photo_jobs(
+    plan: Plan,
+    load: Callable[[], PhotoFunction[OutputT]],
+    encode: EncodeFunction[OutputT],
+    settings: str,
+    bulk: BulkConfig,
+    stop: Stop,
+) -> Iterator[Outcome]:
+    """Process and write every photo of a plan in worker processes; yield one outcome per photo, already in the ledger.
+
+    Args:
+        plan: the photos.
+        load: returns the photo function; called once in each worker.
+        encode: what to write, from a job and the function's output.
+        settings: digest of what shapes the outputs.
+        bulk: how to run.
+        stop: see :data:`pipelines.runtime.interrupt.Stop`.
+
+    Raises:
+        ConfigError: OUT or a model cannot be used.
+    """
+    work = partial(process_and_write, plan.source, plan.out, encode, settings)
+    local = spread(load, work, bulk, stop)
+    if bulk.engine == "ray":
+        stages = [RayStage(load, partial(map_block, work))]
+        return run_bulk(plan, run_on_ray(stages, PER_BLOCK, bulk.workers, stop, local), settings, bulk.overwrite)
+    return run_bulk(plan, local, settings, bulk.overwrite)
+
+
+def spread(load: Callable[[], Any], work: Callable[[Any, Job], Outcome], bulk: BulkConfig, stop: Stop) -> Work:
+    """Make the work of :func:`pipelines.runtime.run.run_bulk` from what a worker process does to one photo."""
+
+    def run(jobs: Sequence[Job]) -> Iterator[Outcome]:
+        for result in run_in_workers(load, work, jobs, bulk.workers, stop, limits=bulk.limits):
+            yield crash_outcome(result) if isinstance(result, Crash) else result
+
+    return run
+
+
+def map_block(work: Callable[[Any, Job], Any], model: Any, jobs: Sequence[Job]) -> Iterator[Any]:
+    """Apply work on single jobs to a block of them, for :class:`pipelines.runtime.ray_backend.RayStage`."""
+    return (work(model, job) for job in jobs)
+
+
+def process_and_write(
+    source: Path,
+    out: Path,
+    encode: EncodeFunction[OutputT],
+    settings: str,
+    function: PhotoFunction[OutputT],
+    job: Job,
+) -> Outcome:
+    """Process one photo and write its outputs; errors are in the outcome."""
+    return write_result(out, process_photo(source, function, job), encode, settings)
+
+
+def process_photo(source: Path, function: PhotoFunction[OutputT], job: Job) -> PhotoResult[OutputT]:
+    """Read one photo once and apply a photo function; any :class:`PhotoError` is in the result."""
+    result: PhotoResult[OutputT] = PhotoResult(job)
     path = source / job.input
-    with timed(photo.laps, WORKERS):
+    with record_stages(result.seconds, WORKERS):
         try:
-            with lap("read"):
+            with stage("read"):
                 data = read_bytes(path)
                 stat, sha256 = path.stat(), hashlib.sha256(data).hexdigest()
-            photo.file = {"sha256": sha256, "size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
-            decoder = TimedPhoto(data)
-            with lap("draw"):
-                photo.crops, photo.faces = cutter(decoder)
-            photo.exif = decoder.exif() if keep_exif else None
+            result.file = {"sha256": sha256, "size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
+            with stage("draw"):
+                result.output = function(TimedPhoto(data), job)
         except PhotoError as error:
-            # without its frames, which hold the photo's pixels, and this result, until the garbage is collected
-            photo.error = error.with_traceback(None)
-            photo.error.__cause__ = photo.error.__context__ = None
-        except CUT_ERRORS as error:
-            photo.error = unprocessable(error)
-    return photo
+            # Without its frames, which would keep the photo's pixels in memory.
+            result.error = error.with_traceback(None)
+            result.error.__cause__ = result.error.__context__ = None
+        except PROCESSING_ERRORS as error:
+            result.error = unprocessable(error)
+    return result
 
 
-def cut_parts(
-    source: Path, job: Job, find: Callable[[Photo], tuple[list[PartT], Faces]]
-) -> tuple[CutPhoto, list[PartT]]:
-    """Cut one photo as :func:`cut_photo` does into parts that are no crops yet, and give them beside it."""
-    parts: list[PartT] = []
+def write_result(out: Path, result: PhotoResult[OutputT], encode: EncodeFunction[OutputT], settings: str) -> Outcome:
+    """Write the outputs of one photo; whatever goes wrong with it is in the outcome."""
+    try:
+        with record_stages(result.seconds, WORKERS):
+            files = encode(result.job, result.required_output())
+            for path, data in files:
+                write_output(out / path, data)
+        return result.written([path for path, _ in files], settings)
+    except PhotoError as error:
+        return result.not_written(error, settings)
 
-    def cutter(photo: Photo) -> tuple[list[NDArray[np.uint8]], Faces]:
-        found, rows = find(photo)
-        parts.extend(found)
-        return [], rows
 
-    return cut_photo(source, job, cutter), parts
+def encode_images(output_format: OutputFormat, job: Job, output: PhotoOutput) -> list[tuple[str, bytes]]:
+    """Encode the images of a photo under the names that the plan gives them.
+
+    Raises:
+        PhotoFailed: ``collision``, a name belongs to another input.
+    """
+    names = job.outputs(len(output.images), f".{output_format.format}")
+    images = zip(names, output.images, strict=True)
+    return [(name, encode_output(image, output_format, output.exif)) for name, image in images]
 
 
 def unprocessable(error: Exception) -> PhotoFailed:
-    """One of :data:`CUT_ERRORS`, named."""
+    """The :class:`PhotoFailed` for one of :data:`PROCESSING_ERRORS`."""
     if isinstance(error, MemoryError) or (isinstance(error, cv2.error) and error.code == cv2.Error.StsNoMem):
         return PhotoFailed("out-of-memory", "it takes more memory than one photo may have; scale it down first")
     return PhotoFailed("unprocessable", f"{type(error).__name__}: {error}".splitlines()[0][:200])
 
 
-def open_cut(source: Path, open_cutter: Callable[[], Cutter]) -> Callable[[Job], CutPhoto]:
-    """For :func:`pipelines.runtime.worker_pool.run_in_workers`: a job is one photo of ``source``."""
-    return partial(cut_photo, source, cutter=open_cutter())
-
-
-def cut_into(
-    plan: Plan,
-    open_cutter: Callable[[], Cutter],
-    form: OutputForm,
-    settings: str,
-    bulk: BulkConfig,
-    stop: Stop,
-) -> Iterator[Outcome]:
-    """Cut every photo of a plan in worker processes, which also write; one outcome per photo, in the ledger already.
-
-    Raises:
-        ConfigError: OUT or a model cannot be used.
-    """
-    open_work = partial(_open_cut_and_write, plan.source, plan.out, open_cutter, form, settings)
-    work = spread(open_work, bulk, stop)
-    if bulk.engine == "ray":
-        work = on_ray([Stage(partial(open_each, open_work))], PER_BLOCK, bulk.workers, stop, work)
-    return run_bulk(plan, work, settings, bulk.overwrite)
-
-
-def open_each(open_work: Callable[[], Callable[[Job], ResultT]]) -> Callable[[Sequence[Job]], Iterator[ResultT]]:
-    """For :class:`pipelines.runtime.ray_backend.Stage`: work on single jobs as work on blocks of them."""
-    return partial(map, open_work())
-
-
-def spread(open_work: Callable[[], Callable[[Job], Outcome]], bulk: BulkConfig, stop: Stop) -> Work:
-    """For :func:`pipelines.runtime.run.run_bulk`: a worker that dies or hangs is its job's outcome."""
-
-    def work(jobs: Sequence[Job]) -> Iterator[Outcome]:
-        for result in run_in_workers(open_work, jobs, bulk.workers, stop, limits=bulk.limits):
-            yield crash_outcome(result) if isinstance(result, Crash) else result
-
-    return work
-
-
-def _open_cut_and_write(
-    source: Path, out: Path, open_cutter: Callable[[], Cutter], form: OutputForm, settings: str
-) -> Callable[[Job], Outcome]:
-    cutter = open_cutter()
-
-    def work(job: Job) -> Outcome:
-        photo = cut_photo(source, job, cutter, form.keep_exif)
-        try:
-            if photo.error is not None:
-                raise photo.error
-            outputs = job.outputs(len(photo.crops), f".{form.format}")
-            with timed(photo.laps, WORKERS):
-                for output, crop in zip(outputs, photo.crops, strict=True):
-                    write_image(out / output, crop, form, photo.exif)
-            return photo.outcome(outputs, settings)
-        except PhotoError as error:
-            return photo.refusal(error, settings)
-
-    return work
-
-
 def crash_outcome(crash: Crash[Job]) -> Outcome:
-    """The ledger row of a photo that ended its worker process."""
-    return refused(crash.job.input, crash.error)
+    """The row of the ledger for a photo that ended its worker process."""
+    return error_outcome(crash.job.input, crash.error)

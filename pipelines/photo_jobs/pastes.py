@@ -1,45 +1,49 @@
-"""Frontal faces back into their photos: what worker processes cut for it, and how a photo is put together again."""
+"""Frontal faces pasted back into their photos: the patches of a photo, and the photo put together again."""
 
 import hashlib
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from pipelines.photo_jobs.job import CUT_ERRORS, CutPhoto, Cutter, Faces, cut_parts, unprocessable
-from pipelines.photo_jobs.landmarkers import open_view_landmarker
+from pipelines.photo_jobs.job import PROCESSING_ERRORS, PhotoOutput, PhotoResult, unprocessable
+from pipelines.photo_jobs.views import ViewLandmarker
 from pipelines.runtime.plan import Job
 from toolkit.crops.align import AlignConfig, align_photo
 from toolkit.errors import PhotoFailed, PhotoRejected
 from toolkit.photos.decode import Photo, read_bytes
-from toolkit.views.paste import Patch, cut_patch, paste
+from toolkit.photos.types import Image
+from toolkit.views.paste import PasteableView, paste, prepare_paste
 
-Image = NDArray[np.uint8]
-SIZE = 256  # pixels: the side of the views where none is asked for; fine detail comes from the photo
-VERSION = 2  # raised when the same photo would be pasted differently: finished ones are then done again
+DEFAULT_SIZE = 256  # side of the views in pixels; fine detail comes from the photo
+PASTE_VERSION = 2  # raised when the same photo is pasted differently: finished photos are then done again
 
 
-class PatchCutter:
-    """Turns every face of a photo to the front that is not turned too far; loads the landmark models.
+@dataclass(slots=True)
+class PatchOutput(PhotoOutput):
+    """No images, but the patches of the photo's faces, for a network to refine."""
+
+    patches: list[PasteableView] = field(default_factory=list)
+
+
+class FacePatches:
+    """Turn every face of a photo to the front that is not turned too far. Loads the landmark models.
 
     Args:
-        size: of the views, pixels.
+        size: side of the views, pixels.
         max_turn: degrees from the camera, beyond which a face is left alone.
     """
 
     def __init__(self, size: int, max_turn: float) -> None:
         self._config, self._max_turn = AlignConfig(size=size, faces="all"), max_turn
-        self._landmarker, self._steady = open_view_landmarker()
+        self._landmarker = ViewLandmarker()
 
-    def __call__(self, photo: Photo) -> tuple[list[Patch], Faces]:
+    def __call__(self, photo: Photo, job: Job) -> PatchOutput:
         """The patches, and a row for every face, with ``turn`` in degrees and whether it is ``pasted``.
 
         Raises:
-            PhotoRejected: ``turned``, no face is turned little enough; or as :func:`align_photo` says.
+            PhotoRejected: ``turned``, no face is frontal enough; or as :func:`align_photo` says.
         """
-        crops = align_photo(photo, self._landmarker, self._config)
+        crops = align_photo(photo, self._landmarker.landmarker, self._config)
         least = min(crop.pose.turn for crop in crops)
         if least > self._max_turn:
             faces = "its face is" if len(crops) == 1 else f"the most frontal of {len(crops)} faces is"
@@ -54,48 +58,41 @@ class PatchCutter:
             pasted = crop.pose.turn <= self._max_turn
             rows.append(crop.ledger_row() | {"turn": round(crop.pose.turn, 1), "pasted": pasted})
             if pasted:
-                patches.append(cut_patch(pixels, self._steady(pixels, crop.face), self._config.size))
-        return patches, rows
+                patches.append(prepare_paste(pixels, self._landmarker.refined(pixels, crop.face), self._config.size))
+        return PatchOutput([], rows, patches=patches)
 
 
-def open_paste_cutter(size: int, max_turn: float) -> Cutter:
-    """A cutter that gives the whole photo, the geometric views of its faces pasted."""
-    cut = PatchCutter(size, max_turn)
+class PastedPhotos:
+    """Give the whole photo with the geometric views of its faces pasted; arguments as for :class:`FacePatches`."""
 
-    def cutter(photo: Photo) -> tuple[list[Image], Faces]:
-        patches, rows = cut(photo)
-        return [paste(photo.pixels()[0], patches)], rows
+    def __init__(self, size: int, max_turn: float) -> None:
+        self._patches = FacePatches(size, max_turn)
 
-    return cutter
-
-
-def open_patch_cut(source: Path, size: int, max_turn: float) -> Callable[[Job], CutPhoto]:
-    """For :func:`pipelines.runtime.worker_pool.run_in_workers`: a result has ``patches`` for a network to refine."""
-    return partial(_cut_patches, source, PatchCutter(size, max_turn))
+    def __call__(self, photo: Photo, job: Job) -> PhotoOutput:
+        """One image, and a row for every face."""
+        output = self._patches(photo, job)
+        return PhotoOutput([paste(photo.pixels()[0], output.patches)], output.faces)
 
 
-def _cut_patches(source: Path, cut: PatchCutter, job: Job) -> CutPhoto:
-    photo, patches = cut_parts(source, job, cut)
-    photo.patches = patches
-    return photo
+def paste_refined(source: Path, result: PhotoResult[PatchOutput], faces: Sequence[Image]) -> Image:
+    """Put the refined faces of a photo back into it.
 
-
-def refined_photo(source: Path, photo: CutPhoto, faces: Sequence[Image]) -> Image:
-    """The whole photo, read again (thousands are under way, too many to keep), its refined faces pasted.
+    The photo is read again: thousands are in progress, too many to keep their pixels.
 
     Args:
         source: the folder of the photos.
-        photo: from :func:`open_patch_cut`.
+        result: of :class:`FacePatches`.
         faces: one for each of its patches, as large as their squares, RGB.
 
     Raises:
-        PhotoFailed: ``changed``, another run is needed; or the file cannot be read any more.
+        PhotoFailed: ``changed``, the file is another one now; or it cannot be read any more.
     """
-    data = read_bytes(source / photo.job.input)
-    if hashlib.sha256(data).hexdigest() != photo.file["sha256"]:
+    data = read_bytes(source / result.job.input)
+    if hashlib.sha256(data).hexdigest() != result.file["sha256"]:
         raise PhotoFailed("changed", "the file changed while it was worked on; run the same command again")
-    patches = [patch.with_square(face) for patch, face in zip(photo.patches, faces, strict=True)]
+    patches = result.required_output().patches
+    refined = [patch.with_refined(face) for patch, face in zip(patches, faces, strict=True)]
     try:
-        return paste(Photo(data).pixels()[0], patches)
-    except CUT_ERRORS as error:
+        return paste(Photo(data).pixels()[0], refined)
+    except PROCESSING_ERRORS as error:
         raise unprocessable(error) from error

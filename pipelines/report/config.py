@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipelines.runtime.checks import require_at_least
 from toolkit.errors import ConfigError
 
 
@@ -10,11 +11,10 @@ from toolkit.errors import ConfigError
 class ReportConfig:
     """``frontalize report``."""
 
-    photos: Path | None = None  # where the inputs are; None: where the ledger says
-    most: int = 10_000  # inputs on the page; of more, a share of the rejected and of the others, evenly spaced
+    photos: Path | None = None  # folder of the inputs; None: where the ledger says
+    most: int = 10_000  # inputs on the page; of more, an evenly spaced share, rejected ones included
 
     def __post_init__(self) -> None:
         if self.photos is not None and not self.photos.is_dir():
             raise ConfigError(f"photos {self.photos}: no such folder; give the SRC of the run")
-        if self.most < 1:
-            raise ConfigError(f"most={self.most}: must be 1 or more; try 10000")
+        require_at_least("most", self.most, 1, "try 10000")

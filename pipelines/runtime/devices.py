@@ -1,4 +1,4 @@
-"""Which devices a command runs on; a GPU that is asked for and missing is an error, never a silent CPU run."""
+"""The devices that a command runs on. A missing GPU that was asked for is an error, never a silent CPU run."""
 
 import os
 from typing import Any

@@ -3,22 +3,20 @@
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
-from pipelines.runtime.stage_timer import lap
+from pipelines.runtime.stage_timer import stage
 from toolkit.errors import PhotoFailed
-from toolkit.photos.files import encode_image, write_whole
+from toolkit.photos.files import encode_image, write_atomic
+from toolkit.photos.types import Image
 
-WRITERS = 2  # threads that write what a network made
+WRITERS = 2  # threads, or processes, that write the faces of a network
 
 
-class OutputForm(Protocol):
-    """How images are written: what the configs of several verbs have in common."""
+class OutputFormat(Protocol):
+    """How images are encoded: what the configs of several commands have in common."""
 
     @property
     def format(self) -> str:
-        """jpg, png or webp."""
+        """``jpg``, ``png`` or ``webp``."""
         ...
 
     @property
@@ -26,23 +24,21 @@ class OutputForm(Protocol):
         """Of JPEG and WebP, 1 to 100."""
         ...
 
-    @property
-    def keep_exif(self) -> bool:
-        """The photo's own EXIF goes along."""
-        ...
 
-
-def write_image(path: Path, image: NDArray[np.uint8], form: OutputForm, exif: bytes | None = None) -> None:
-    """Encode and write one image."""
-    with lap("encode"):
-        data = encode_image(image, f".{form.format}", form.quality, exif)
-    write_output(path, data)
+def encode_output(image: Image, output: OutputFormat, exif: bytes | None = None) -> bytes:
+    """Encode an image, (H, W, 3) RGB uint8, as a stage of its own."""
+    with stage("encode"):
+        return encode_image(image, f".{output.format}", output.quality, exif)
 
 
 def write_output(path: Path, data: bytes) -> None:
-    """Write one encoded image, whole; a full disk or a forbidden folder is this photo's failure, not the run's."""
+    """Write one encoded image, whole.
+
+    Raises:
+        PhotoFailed: ``unwritable``: a full disk or a forbidden folder fails this photo, not the run.
+    """
     try:
-        with lap("write"):
-            write_whole(path, data)
+        with stage("write"):
+            write_atomic(path, data)
     except OSError as error:
         raise PhotoFailed("unwritable", f"{path}: {error.strerror}") from error

@@ -4,11 +4,11 @@ import signal
 from collections.abc import Callable
 from types import FrameType, TracebackType
 
-Stop = Callable[[], bool]  # asked between jobs; True means: finish what is in hand and return
+Stop = Callable[[], bool]  # called between jobs; True means: finish the jobs in progress and return
 
 
 class Interrupt:
-    """Ctrl-C as a question that loops ask between jobs; pressed twice, it stops at once."""
+    """A :data:`Stop` that becomes true on Ctrl-C; a second Ctrl-C raises KeyboardInterrupt."""
 
     def __init__(self) -> None:
         self.pressed = False

@@ -1,4 +1,4 @@
-"""What a bulk run is going to do, decided before it starts: inputs in sorted order, mirrored outputs, collisions."""
+"""The plan of a bulk run, made before it starts: inputs in sorted order, mirrored outputs, collisions."""
 
 import os
 import re
@@ -10,21 +10,21 @@ from pathlib import Path
 
 from toolkit.errors import ConfigError, PhotoFailed
 from toolkit.photos.files import list_photos
-from toolkit.records.ledger import Outcome, refused
+from toolkit.records.ledger import Outcome, error_outcome
 
 _NUMBERED = re.compile(r"(.+)_(\d+)")
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One input and where its output goes."""
+    """One input and the place of its output."""
 
     input: str  # relative to SRC, with "/"
     stem: str  # relative to OUT, without suffix
-    taken: frozenset[int] = frozenset()  # numbers k whose name "stem_k" belongs to another input
+    taken: frozenset[int] = frozenset()  # numbers k for which "stem_k" is the name of another input
 
     def outputs(self, count: int, suffix: str) -> list[str]:
-        """Names for that many outputs: ``a/b.jpg``, or ``a/b_1.jpg``, ``a/b_2.jpg`` ...
+        """Names of ``count`` outputs: ``a/b.jpg``, or ``a/b_1.jpg``, ``a/b_2.jpg`` ...
 
         Raises:
             PhotoFailed: ``collision``, a numbered name belongs to another input.
@@ -40,21 +40,21 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A bulk run, decided."""
+    """The inputs of a bulk run."""
 
     source: Path
     out: Path
     jobs: list[Job]
-    refused: list[Outcome]  # inputs that are not even tried: two of them share an output, say
-    passed_over: Counter[str]  # files of other kinds, by suffix
-    shard: tuple[int, int] = (0, 1)  # (i, n): the i-th of n parts of what was planned
-    elsewhere: list[Job] = field(default_factory=list)  # of the other parts
+    refused: list[Outcome]  # of inputs that are not processed: two of them share an output, for example
+    ignored: Counter[str]  # files of other kinds, by suffix
+    shard: tuple[int, int] = (0, 1)  # (i, n): the i-th of n parts of the whole plan
+    elsewhere: list[Job] = field(default_factory=list)  # jobs of the other parts
 
     def __len__(self) -> int:
         return len(self.jobs) + len(self.refused)
 
     def sharded(self, part: int, parts: int) -> "Plan":
-        """One of so many parts of a whole plan: every so-many-th photo, since neighbours in a folder cost alike."""
+        """Part ``part`` of ``parts``: every n-th photo, because neighbors in a folder take similar time."""
         return replace(
             self,
             jobs=self.jobs[part::parts],
@@ -63,14 +63,16 @@ class Plan:
             elsewhere=[job for number, job in enumerate(self.jobs) if number % parts != part],
         )
 
-    def without_case_twins(self) -> "Plan":
-        """For a disk that is blind to case: inputs whose outputs would differ in nothing else are refused, too."""
+    def without_case_collisions(self) -> "Plan":
+        """The plan for a case-insensitive file system: outputs that differ only in case collide."""
         twins: dict[str, list[str]] = {}
         for job in chain(self.jobs, self.elsewhere):
             twins.setdefault(_folded(job.stem), []).append(job.input)
         shared = {stem for stem, group in twins.items() if len(group) > 1}
         refusals = [
-            refused(job.input, PhotoFailed("collision", f"on this disk the {_same_output(job.input, twins[folded])}"))
+            error_outcome(
+                job.input, PhotoFailed("collision", f"on this disk the {_same_output(job.input, twins[folded])}")
+            )
             for job in self.jobs
             if (folded := _folded(job.stem)) in shared
         ]
@@ -83,33 +85,31 @@ class Plan:
         return replace(self, jobs=jobs, refused=[*self.refused, *refusals])
 
 
-def plan_photos(source: Path, out: Path, leave_out: Path | None = None) -> Plan:
+def plan_photos(source: Path, out: Path, exclude: Path | None = None) -> Plan:
     """Mirror a folder of photos onto an output folder.
 
     Args:
         source: searched with its sub-folders.
         out: gets the same tree.
-        leave_out: not searched; ``out`` if None.
+        exclude: not searched; ``out`` if None.
 
     Raises:
         ConfigError: SRC is missing, holds no photo, or lies inside OUT.
     """
-    source, out = apart(source, out)
-    photos, passed_over = list_photos(source, leave_out=out if leave_out is None else leave_out.resolve())
+    source, out = separate_folders(source, out)
+    photos, ignored = list_photos(source, exclude=out if exclude is None else exclude.resolve())
     if not photos:
-        raise ConfigError(
-            f"SRC {source}: no photo in it ({passed_over.total()} other files); is this the right folder?"
-        )
+        raise ConfigError(f"SRC {source}: no photo in it ({ignored.total()} other files); is this the right folder?")
     stems = [os.path.splitext(photo)[0] for photo in photos]
     shared = {stem for stem, times in Counter(stems).items() if times > 1}
     taken = _numbered_names(set(stems))
     named = list(zip(photos, stems, strict=True))
     jobs = [Job(photo, stem, taken.get(stem, frozenset())) for photo, stem in named if stem not in shared]
-    return Plan(source, out, jobs, _collisions(named, shared), passed_over)
+    return Plan(source, out, jobs, _collisions(named, shared), ignored)
 
 
-def apart(source: Path, out: Path) -> tuple[Path, Path]:
-    """Both folders, absolute, once it is known that no output can land on an input.
+def separate_folders(source: Path, out: Path) -> tuple[Path, Path]:
+    """Check that no output can overwrite an input; return both folders as absolute paths.
 
     Raises:
         ConfigError: SRC is missing, or lies inside OUT.
@@ -123,7 +123,7 @@ def apart(source: Path, out: Path) -> tuple[Path, Path]:
 
 
 def _numbered_names(stems: set[str]) -> dict[str, frozenset[int]]:
-    """For every stem, the k for which "stem_k" is an input of its own."""
+    """For every stem, the numbers k for which "stem_k" is an input too."""
     taken: dict[str, set[int]] = {}
     for stem in stems:
         if (match := _NUMBERED.fullmatch(stem)) and match[1] in stems:
@@ -137,14 +137,14 @@ def _collisions(named: list[tuple[str, str]], shared: set[str]) -> list[Outcome]
         if stem in shared:
             inputs[stem].append(photo)
     return [
-        refused(photo, PhotoFailed("collision", _same_output(photo, group)))
+        error_outcome(photo, PhotoFailed("collision", _same_output(photo, group)))
         for group in inputs.values()
         for photo in group
     ]
 
 
 def _folded(stem: str) -> str:
-    """What such a disk compares: without case, accents in one form."""
+    """A name as case-insensitive file systems compare it: case folded, accents composed."""
     return unicodedata.normalize("NFC", stem.casefold())
 
 

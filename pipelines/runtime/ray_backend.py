@@ -1,7 +1,7 @@
-"""Jobs on Ray: a cluster that RAY_ADDRESS names, or one started on this machine for as long as the run lasts.
+"""Jobs on Ray: on the cluster that RAY_ADDRESS names, or on one started on this machine for the duration of the run.
 
-The photos are blocks of a Ray Data set, the stages its actors; the ledger stays with the process that asked. SRC and
-OUT must be the same folders on all machines, and frontalize must be installed on each.
+Photos are blocks of a Ray Data set, stages are actors; the ledger is written by the process that started the run. SRC
+and OUT must be the same folders on all machines, and frontalize must be installed on each.
 """
 
 import importlib
@@ -21,27 +21,28 @@ from toolkit.errors import ConfigError
 from toolkit.records.ledger import Outcome
 
 COLUMN = "pickled"
-RETRIES = 2  # of a block whose actor died: a third death is more likely the block's doing than the machine's
-OpenStage = Callable[[], Callable[[Sequence[Any]], Iterable[Any]]]  # once in each actor; then block after block
+RETRIES = 2  # of a block whose actor died: after a third death the block is more likely at fault than the machine
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
-    """One kind of actor."""
+class RayStage:
+    """One kind of actor. All of its fields, its inputs and its results must pickle."""
 
-    open_work: OpenStage  # must pickle, and so must what goes in and comes out
-    on_gpu: bool = False  # an actor for every GPU, else one for every core
+    load: Callable[[], Any]  # called once in each actor
+    work: Callable[[Any, list[Any]], Iterable[Any]]  # what load() returned, and a block of items -> results
+    on_gpu: bool = False  # one actor per GPU, else one per core
 
 
-def on_ray(stages: Sequence[Stage], per_block: int, workers: int, stop: Stop, one_by_one: Work) -> Work:
-    """For :func:`pipelines.runtime.run.run_bulk`: blocks of jobs through all stages, the last of which gives outcomes.
+def run_on_ray(stages: Sequence[RayStage], per_block: int, workers: int, stop: Stop, one_by_one: Work) -> Work:
+    """Make the work of :func:`pipelines.runtime.run.run_bulk` that sends blocks of jobs through all stages on Ray.
 
     Args:
-        stages: what each block goes through.
+        stages: applied in this order; the last one returns outcomes.
         per_block: jobs in a block.
-        workers: cores that a Ray started here may use; a cluster's are all used.
-        stop: see :data:`pipelines.runtime.interrupt.Stop`; blocks in hand are then dropped, and done by the next run.
-        one_by_one: does the jobs that no block gave an outcome for, since its actor kept dying: it finds the culprit.
+        workers: cores that a Ray started here may use; on a cluster all are used.
+        stop: see :data:`pipelines.runtime.interrupt.Stop`; blocks in progress are dropped and done by the next run.
+        one_by_one: does the jobs without an outcome because their actor died repeatedly, so that only the job at
+            fault fails.
 
     Raises:
         ConfigError: Ray is not installed, or there is no cluster at RAY_ADDRESS.
@@ -65,14 +66,14 @@ def on_ray(stages: Sequence[Stage], per_block: int, workers: int, stop: Stop, on
     return work
 
 
-def _results(jobs: Sequence[Job], stages: Sequence[Stage], per_block: int) -> Iterator[list[Outcome]]:
+def _results(jobs: Sequence[Job], stages: Sequence[RayStage], per_block: int) -> Iterator[list[Outcome]]:
     import pyarrow as pa
     import ray.data
     from ray.data import ActorPoolStrategy
 
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = context.print_on_execution_start = False
-    context.max_errored_blocks = -1  # those that keep killing their actors are the caller's
+    context.max_errored_blocks = -1  # those whose actors died repeatedly are done one by one by the caller
     chunks = [jobs[start : start + per_block] for start in range(0, len(jobs), per_block)]
     blocks: ray.data.Dataset = ray.data.from_arrow([_table(chunk) for chunk in chunks])
     found = ray.cluster_resources()
@@ -80,34 +81,35 @@ def _results(jobs: Sequence[Job], stages: Sequence[Stage], per_block: int) -> It
         actors = int(found.get("GPU" if stage.on_gpu else "CPU", 0))
         blocks = blocks.map_batches(
             _Actor,
-            fn_constructor_args=(pickle.dumps(stage.open_work),),
+            fn_constructor_args=(pickle.dumps(stage),),
             batch_size=None,  # a block as it is
             batch_format="pyarrow",
-            # One block in an actor's hands: those that wait behind a deadly one would die with it, try by try.
+            # One block per actor at a time: blocks queued behind one that kills its actor would fail with it.
             compute=ActorPoolStrategy(size=max(1, min(actors, len(chunks))), max_tasks_in_flight_per_actor=1),
             num_cpus=0 if stage.on_gpu else 1,
             num_gpus=1 if stage.on_gpu else 0,
             max_restarts=-1,
-            max_task_retries=RETRIES,  # Ray's own default is to try for ever
+            max_task_retries=RETRIES,  # Ray's default is to retry forever
         )
     for batch in blocks.iter_batches(batch_size=None, batch_format="pyarrow"):
         yield _items(pa.table(batch))
 
 
 class _Actor:
-    """In a process of Ray's: opens a stage once, then does block after block."""
+    """A process of Ray: loads a stage once, then does one block after another."""
 
-    def __init__(self, open_work: bytes) -> None:
-        self._work = pickle.loads(open_work)()
+    def __init__(self, pickled: bytes) -> None:
+        stage: RayStage = pickle.loads(pickled)
+        self._model, self._work = stage.load(), stage.work
 
     def __call__(self, block: Any) -> Any:
-        return _table(self._work(_items(block)))
+        return _table(self._work(self._model, _items(block)))
 
 
 def _table(items: Iterable[Any]) -> Any:
     import pyarrow as pa
 
-    # Not NumPy: its byte strings lose zeros at their ends.
+    # Not NumPy: its byte strings lose trailing zeros.
     return pa.table({COLUMN: pa.array([pickle.dumps(item) for item in items], pa.large_binary())})
 
 
@@ -133,7 +135,7 @@ def _session(workers: int) -> Iterator[None]:
         else:
             ray.init("local", num_cpus=workers, include_dashboard=False, **quiet)
     except (ConnectionError, ValueError) as error:
-        raise ConfigError(f"engine ray: no cluster to be had ({error}); is RAY_ADDRESS right?") from error
+        raise ConfigError(f"engine ray: no cluster found ({error}); is RAY_ADDRESS right?") from error
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     try:
         yield

@@ -1,4 +1,4 @@
-"""What every bulk run shares: skip the finished, record each outcome, count them up."""
+"""What all bulk runs share: skip finished inputs, record each outcome in the ledger."""
 
 import dataclasses
 import hashlib
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.runtime.plan import Job, Plan
+from pipelines.runtime.renamed import FIRST_NAMES
 from toolkit.errors import ConfigError
 from toolkit.records.ledger import Ledger, Outcome
 
@@ -17,21 +18,21 @@ Work = Callable[[Sequence[Job]], Iterator[Outcome]]
 
 
 def run_bulk(plan: Plan, work: Work, settings: str, overwrite: bool) -> Iterator[Outcome]:
-    """Do a plan, one outcome per input, each in the ledger before it is handed on.
+    """Carry out a plan; yield one outcome per input, each recorded in the ledger first.
 
     Args:
         plan: from :func:`pipelines.runtime.plan.plan_photos`.
-        work: turns jobs into outcomes, in any order.
-        settings: digest of what shapes the outputs; inputs finished under another one are done again.
-        overwrite: do all again.
+        work: makes outcomes from jobs, in any order.
+        settings: digest of what shapes the outputs; inputs finished with another one are processed again.
+        overwrite: process finished inputs again.
 
     Raises:
         ConfigError: OUT cannot be written, another run is writing there, or a link in it leads elsewhere.
     """
     _require_real_folders(plan)
     with Ledger(plan.out, plan.source, plan.shard) as ledger:
-        if _is_blind_to_case(ledger.path):
-            plan = plan.without_case_twins()
+        if _is_case_insensitive(ledger.path):
+            plan = plan.without_case_collisions()
         todo: list[Job] = []
         for job in plan.jobs:
             last = None if overwrite else ledger.last(job.input)
@@ -48,33 +49,33 @@ def run_bulk(plan: Plan, work: Work, settings: str, overwrite: bool) -> Iterator
 
 
 def _require_real_folders(plan: Plan) -> None:
-    """What is written to OUT shall lie in OUT: none of its folders may be a link that somebody left there."""
+    """Outputs must stay inside OUT: none of its folders may be a symbolic link."""
     homes = {job.stem.rpartition("/")[0] for job in plan.jobs}
     for folder in sorted({folder for home in homes for folder in (Path(home), *Path(home).parents)} - {Path()}):
         if (plan.out / folder).is_symlink():
             raise ConfigError(f"OUT {plan.out / folder}: is a link to another place; remove it or choose another OUT")
 
 
-def _is_blind_to_case(ledger: Path) -> bool:
-    """The disk takes A.jpg and a.jpg for one name (most USB sticks, Windows and Mac shares): asked of a file there."""
+def _is_case_insensitive(ledger: Path) -> bool:
+    """Whether the file system takes A.jpg and a.jpg for one name (most USB sticks, Windows and Mac shares)."""
     other = ledger.with_name(ledger.name.upper())
     return other.exists() and other.samefile(ledger)
 
 
 def _is_finished(last: Outcome, job: Job, plan: Plan, settings: str) -> bool:
-    """Same settings, outputs in place, input unchanged. Failures are tried again: a full disk passes."""
+    """Same settings, outputs in place, input unchanged. Failures are tried again: their cause may be gone."""
     if last.status == "failed" or last.settings != settings or (job.taken and len(last.outputs) > 1):
         return False
     if len(last.outputs) == 1 and os.path.splitext(last.outputs[0])[0] != job.stem:
         return False
-    # Plain strings here: of a million finished photos, the paths as objects would take longer than the disk.
+    # Plain strings: for a million finished photos, creating Path objects would take longer than the disk.
     if not all(os.path.exists(os.path.join(plan.out, output)) for output in last.outputs):  # noqa: PTH110, PTH118
         return False
     return _is_unchanged(last, os.path.join(plan.source, job.input))  # noqa: PTH118
 
 
 def _is_unchanged(last: Outcome, path: str) -> bool:
-    """Size and time of change decide; only where the time alone differs (a copy, a touch) is the file hashed."""
+    """Compare size and modification time; hash the file only if the time alone differs (a copy, a touch)."""
     try:
         stat = os.stat(path)  # noqa: PTH116
         if stat.st_size != last.size:
@@ -83,14 +84,14 @@ def _is_unchanged(last: Outcome, path: str) -> bool:
             return True
         with Path(path).open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest() == last.sha256
-    except OSError:  # gone or unreadable: the run itself will say so
+    except OSError:  # gone or unreadable: processing it gives the reason
         return False
 
 
 def _remove_stale(last: Outcome | None, outcome: Outcome, out: Path, owners: dict[str, str]) -> None:
-    """Outputs that an earlier run made of this input and the new one did not would pass for results of today.
+    """Remove outputs that an earlier run made of this input and this run did not.
 
-    A name that has become another input's is left to that one.
+    A name that now belongs to another input is left alone.
     """
     if last is not None and outcome.status != "failed":
         for output in set(last.outputs) - set(outcome.outputs):
@@ -99,6 +100,16 @@ def _remove_stale(last: Outcome | None, outcome: Outcome, out: Path, owners: dic
 
 
 def digest(*parts: Any) -> str:
-    """Twelve hex digits for settings: dataclasses and plain values."""
+    """Twelve hex digits that change with the settings: dataclasses and plain values.
+
+    Fields count by their first names, so that ledgers of earlier versions stay valid.
+    """
     plain = [dataclasses.asdict(part) if dataclasses.is_dataclass(part) else part for part in parts]  # type: ignore[arg-type]
-    return hashlib.sha256(json.dumps(plain, sort_keys=True, default=str).encode()).hexdigest()[:12]
+    text = json.dumps(_with_first_names(plain), sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _with_first_names(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {FIRST_NAMES.get(key, key): _with_first_names(item) for key, item in value.items()}
+    return [_with_first_names(item) for item in value] if isinstance(value, list | tuple) else value

@@ -1,50 +1,58 @@
-"""Where the time of one photo goes: seconds by stage, collected wherever the photo is worked on."""
+"""Seconds that each stage of the work on one photo takes, summed up wherever the photo is worked on."""
 
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-Laps = dict[tuple[str, str], float]  # (place, stage) -> seconds; a place is what works side by side with the others
+StageSeconds = dict[tuple[str, str], float]  # (place, stage) -> seconds; places work in parallel with each other
 
 
-class _Watch(threading.local):
-    laps: Laps | None = None
+class _State(threading.local):
+    seconds: StageSeconds | None = None
     place = ""
-    running: list[str]
+    running: list[str]  # stages, the innermost last
     since = 0.0
 
-    def note(self) -> None:
+    def update(self) -> None:
         now = time.perf_counter()
-        if self.running and self.laps is not None:
+        if self.running and self.seconds is not None:
             key = (self.place, self.running[-1])
-            self.laps[key] = self.laps.get(key, 0.0) + now - self.since
+            self.seconds[key] = self.seconds.get(key, 0.0) + now - self.since
         self.since = now
 
 
-_watch = _Watch()
+_state = _State()
 
 
 @contextmanager
-def timed(laps: Laps, place: str) -> Iterator[None]:
-    """Laps of this thread are added to these."""
-    _watch.laps, _watch.place, _watch.running = laps, place, []
+def record_stages(seconds: StageSeconds, place: str) -> Iterator[None]:
+    """Add the stages that this thread runs inside to ``seconds``.
+
+    Args:
+        seconds: added to in place.
+        place: where the thread works: ``workers``, ``network`` or ``writers``.
+    """
+    _state.seconds, _state.place, _state.running = seconds, place, []
     try:
         yield
     finally:
-        _watch.laps = None
+        _state.seconds = None
 
 
 @contextmanager
-def lap(stage: str) -> Iterator[None]:
-    """Time what is inside; while an inner stage runs, the outer one stands still. Outside :func:`timed`, nothing."""
-    if _watch.laps is None:
+def stage(name: str) -> Iterator[None]:
+    """Time what runs inside as one stage. An inner stage pauses the outer one.
+
+    Outside :func:`record_stages` nothing is recorded.
+    """
+    if _state.seconds is None:
         yield
         return
-    _watch.note()
-    _watch.running.append(stage)
+    _state.update()
+    _state.running.append(name)
     try:
         yield
     finally:
-        _watch.note()
-        _watch.running.pop()
+        _state.update()
+        _state.running.pop()

@@ -1,4 +1,4 @@
-"""A worker process from the inside: opens its work once, does job after job, and knows its bounds."""
+"""The inside of a worker process: load once, do one job after another, within bounds of memory."""
 
 import contextlib
 import ctypes
@@ -21,10 +21,9 @@ from typing import Any, Generic, TypeVar
 from toolkit.errors import PhotoFailed
 
 JobT = TypeVar("JobT")
-ResultT = TypeVar("ResultT")
-Work = Callable[[JobT], ResultT]
+
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
-KEPT_BYTES = 64 << 20  # per process, at most: a 12-megapixel photo with room
+KEPT_BYTES = 64 << 20  # freed memory that a process keeps at most: a 12-megapixel photo with room
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,75 +35,82 @@ class Crash(Generic[JobT]):
 
 
 def serve(
-    pipe: Connection, stopping: Connection, open_work: Callable[[], Work[Any, Any]], memory: int, begun: Any, since: Any
+    pipe: Connection,
+    stopping: Connection,
+    load: Callable[[], Any],
+    work: Callable[[Any, Any], Any],
+    memory: int,
+    started_jobs: Any,
+    since: Any,
 ) -> None:
-    """A worker's life: open the work, do job after job, until its parent is done or gone.
+    """Run a worker process: load, then do jobs until the parent is done or gone.
 
     Args:
-        pipe: brings trips of jobs, takes answers: pairs of a word and a value, pickled.
-        stopping: ends when no more jobs shall be done.
-        open_work: see :func:`pipelines.runtime.worker_pool.run_in_workers`.
-        memory: bytes that a job may take.
-        begun: shared with the parent: how many jobs were begun.
-        since: shared likewise: when the one in hand was, by the monotonic clock; 0 without one.
+        pipe: receives chunks of jobs, sends messages: pickled pairs of a kind and a value.
+        stopping: closed by the parent when no more jobs should be started.
+        load: see :func:`pipelines.runtime.worker_pool.run_in_workers`.
+        work: likewise.
+        memory: bytes that one job may take.
+        started_jobs: shared with the parent: the number of jobs started so far.
+        since: shared with the parent: start of the job in progress by the monotonic clock; 0 without one.
     """
-    _settle()
+    _prepare_process()
     stop = select.poll()
     stop.register(stopping.fileno(), select.POLLIN | select.POLLHUP)
 
     def do(job: Any) -> Any:
         since.value = time.monotonic()
-        begun.value += 1
+        started_jobs.value += 1
         try:
-            return work(job)
+            return work(model, job)
         except MemoryError:
             detail = f"wanted more than the {memory >> 20:,} MB that one photo may take; scale it down first"
             return Crash(job, PhotoFailed("out-of-memory", detail))
 
-    with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):  # the parent wants no more
+    with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):  # the parent has gone
         try:
-            work = open_work()
+            model = load()
         except Exception as error:  # noqa: BLE001  the parent raises it
-            pipe.send_bytes(_packed(error))
+            pipe.send_bytes(_error_message(error))
             return
         _limit_memory(memory)
-        pipe.send_bytes(pickle.dumps(("open", None)))
-        while said := pipe.recv_bytes():
-            pipe.send_bytes(_answer(do, said, stop))
+        pipe.send_bytes(pickle.dumps(("loaded", None)))
+        while chunk := pipe.recv_bytes():
+            pipe.send_bytes(_do_chunk(do, chunk, stop))
             since.value = 0.0
 
 
-def _answer(do: Callable[[Any], Any], said: bytes, stop: select.poll) -> bytes:
+def _do_chunk(do: Callable[[Any], Any], chunk: bytes, stop: select.poll) -> bytes:
     try:
-        return pickle.dumps(("done", [do(job) for job in pickle.loads(said) if not stop.poll(0)]))
+        return pickle.dumps(("done", [do(job) for job in pickle.loads(chunk) if not stop.poll(0)]))
     except Exception as error:  # noqa: BLE001  the parent raises it
-        return _packed(error)
+        return _error_message(error)
 
 
-def _packed(error: Exception) -> bytes:
-    """An error for the parent, with where it happened; as text where it does not survive the trip."""
+def _error_message(error: Exception) -> bytes:
+    """An error for the parent with its traceback; as text if it does not pickle."""
     error.add_note(f"in a worker process:\n{traceback.format_exc()}")
     try:
-        said = pickle.dumps(("error", error))
-        pickle.loads(said)
+        message = pickle.dumps(("error", error))
+        pickle.loads(message)
     except (pickle.PicklingError, TypeError, AttributeError):
-        said = pickle.dumps(("error", RuntimeError("".join(traceback.format_exception(error)))))
-    return said
+        message = pickle.dumps(("error", RuntimeError("".join(traceback.format_exception(error)))))
+    return message
 
 
-def _settle() -> None:
-    """In a new worker: Ctrl-C is the parent's business, without a parent there is nothing left to do, what C
-    libraries mutter about single files would tear the parent's progress bar, and no crash leaves a core file."""
+def _prepare_process() -> None:
+    """Ignore Ctrl-C, which the parent handles; end with the parent; write no core files; silence stderr, where C
+    libraries report single files and would tear the parent's progress bar."""
     with open(os.devnull, "w") as nowhere:  # noqa: PTH123
         os.dup2(nowhere.fileno(), sys.stderr.fileno())
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    threading.Thread(target=_die_with_parent, daemon=True).start()
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
     _keep_freed_memory()
 
 
 def _limit_memory(most: int) -> None:
-    """From now on, so many bytes more: what is beyond fails, as MemoryError where the library is kind.
+    """Limit what is allocated from now on; beyond, allocations fail, as MemoryError where the library raises one.
 
     RLIMIT_DATA counts what is written to; RLIMIT_AS would count what MediaPipe and torch only reserve.
     """
@@ -117,14 +123,14 @@ def _limit_memory(most: int) -> None:
 
 
 def _keep_freed_memory() -> None:
-    """Tell glibc not to hand every freed photo back to the system: fetching it again costs a tenth of all time."""
+    """Make glibc keep freed memory for the next photo: returning it to the system costs a tenth of all time."""
     with contextlib.suppress(OSError, AttributeError):  # another C library
         glibc = ctypes.CDLL(None)
         for limit in (M_TRIM_THRESHOLD, M_MMAP_THRESHOLD):
             glibc.mallopt(limit, KEPT_BYTES)
 
 
-def _die_with_parent() -> None:
+def _exit_with_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         wait([parent.sentinel])

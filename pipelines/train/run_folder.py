@@ -1,4 +1,4 @@
-"""A training run on disk: its config, its metrics, its sample grids."""
+"""The files of a training run: its config, metrics and sample grids."""
 
 import json
 from pathlib import Path
@@ -9,37 +9,56 @@ import numpy as np
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
+from pipelines.runtime.renamed import RENAMED_SETTINGS
 from pipelines.weights.normalization import Normalization, to_images
 from toolkit.errors import ConfigError
-from toolkit.photos.files import write_whole
+from toolkit.photos.files import write_atomic
 
 CONFIG, METRICS = "config.json", "metrics.jsonl"
-MOST_CONFIG = 1 << 20  # bytes
-_LINE = 20  # px, of a title
+MAX_CONFIG_BYTES = 1 << 20
+_TITLE_HEIGHT = 20  # px
+_RECIPE_SETTINGS = ("recipe_config", "settings")  # parts of the config whose keys are a recipe's settings
+
+
+def require_same_config(run: Path, config: dict[str, Any]) -> None:
+    """Check that a run's folder is new, or holds a run with this config.
+
+    Keys that an earlier version of this program called otherwise are compared under their names of today.
+
+    Raises:
+        ConfigError: the folder holds a run with another config (the difference is shown), or other files.
+    """
+    path = run / CONFIG
+    if path.exists():
+        now = _as_stored(config)
+        earlier = _with_renamed_keys(_read_config(path), now)
+        if difference := _difference(earlier, now):
+            raise ConfigError(f"RUN {run} has another config: {difference}. Use the same settings, or another RUN")
+    elif run.exists() and any(run.iterdir()):
+        raise ConfigError(f"RUN {run} is not empty and holds no {CONFIG}; choose a new folder")
 
 
 def claim_run(run: Path, config: dict[str, Any]) -> None:
-    """Make a run's folder this config's own; the same config again finds it as it was.
+    """Write a new run's config; leave the folder of a run with the same config as it is.
 
     Raises:
-        ConfigError: the folder holds a run with another config (the difference is shown), or other things.
+        ConfigError: as :func:`require_same_config`.
     """
-    path = run / CONFIG
-    config = json.loads(json.dumps(config))  # as it will be read again: tuples are lists there
-    if path.exists():
-        earlier = _read_config(path)
-        if difference := _difference(earlier, config):
-            raise ConfigError(f"RUN {run} has another config: {difference}. Use the same settings, or another RUN")
-        return
-    if run.exists() and any(run.iterdir()):
-        raise ConfigError(f"RUN {run} is not empty and holds no {CONFIG}; choose a new folder")
-    write_whole(path, json.dumps(config, indent=2) + "\n")
+    require_same_config(run, config)
+    if not (run / CONFIG).exists():
+        write_atomic(run / CONFIG, json.dumps(config, indent=2) + "\n")
+
+
+def _as_stored(config: dict[str, Any]) -> dict[str, Any]:
+    """The config as it is read back from JSON, where tuples are lists."""
+    stored: dict[str, Any] = json.loads(json.dumps(config))
+    return stored
 
 
 def _read_config(path: Path) -> dict[str, Any]:
     try:
         with path.open("rb") as file:
-            config = json.loads(file.read(MOST_CONFIG))
+            config = json.loads(file.read(MAX_CONFIG_BYTES))
     except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(f"{path}: cannot be read ({error}); choose a new RUN") from error
     if not isinstance(config, dict):
@@ -47,30 +66,41 @@ def _read_config(path: Path) -> dict[str, Any]:
     return config
 
 
+def _with_renamed_keys(earlier: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
+    """The earlier config with today's names of settings; a name that the recipe has today is kept."""
+    renamed = dict(earlier)
+    for part in _RECIPE_SETTINGS:
+        if isinstance(settings := earlier.get(part), dict):
+            own = now.get("recipe_config", {})
+            renamed[part] = {key if key in own else RENAMED_SETTINGS.get(key, key): settings[key] for key in settings}
+    return renamed
+
+
 def _difference(earlier: dict[str, Any], now: dict[str, Any]) -> str:
-    said = []
+    differences = []
     for key in sorted(earlier.keys() | now.keys()):
         one, other = earlier.get(key), now.get(key)
         if isinstance(one, dict) and isinstance(other, dict):
-            said.append(_difference(one, other))
+            differences.append(_difference(one, other))
         elif one != other:
-            said.append(f"{key} {one!r} there, {other!r} now")
-    return ", ".join(filter(None, said))
+            differences.append(f"{key} {one!r} there, {other!r} now")
+    return ", ".join(filter(None, differences))
 
 
 class Metrics:
-    """``metrics.jsonl`` and TensorBoard events of a run.
+    """Writes ``metrics.jsonl`` and TensorBoard events of a run.
 
     Args:
         run: the run's folder.
-        step: lines after this step belong to work that was lost with an interrupted run; they are dropped.
+        step: of the checkpoint that the run resumes from; lines of later steps are removed, since an interrupted run
+            wrote them and lost the work.
     """
 
     def __init__(self, run: Path, step: int) -> None:
         self._path = run / METRICS
         if self._path.exists():
             lines = self._path.read_text(encoding="utf-8", errors="replace").splitlines()
-            write_whole(self._path, "".join(f"{line}\n" for line in lines if _is_until(step, line)))
+            write_atomic(self._path, "".join(f"{line}\n" for line in lines if _is_until(step, line)))
         self._events = SummaryWriter(str(run), purge_step=step + 1)
 
     def add(self, step: int, values: dict[str, float]) -> None:
@@ -86,7 +116,7 @@ class Metrics:
 
 
 def _is_until(step: int, line: str) -> bool:
-    """A whole line, up to that step; one that was cut short or damaged is none."""
+    """Whether a line is complete and of that step or an earlier one."""
     try:
         return bool(json.loads(line)["step"] <= step)
     except (ValueError, KeyError, TypeError, RecursionError):
@@ -94,14 +124,14 @@ def _is_until(step: int, line: str) -> bool:
 
 
 def sample_grid(rows: list[Tensor], normalization: Normalization) -> np.ndarray[Any, Any]:
-    """Rows of (n, 3, S, S) network numbers -> one picture, (R S, n S, 3) RGB uint8."""
+    """Arrange R rows of normalized images, (n, 3, S, S) each, in one picture, (R S, n S, 3) RGB uint8."""
     return np.concatenate([np.concatenate(to_images(images, normalization), axis=1) for images in rows], axis=0)
 
 
-def titled(picture: np.ndarray[Any, Any], words: str) -> np.ndarray[Any, Any]:
-    """A picture under a line of words; as it is without any."""
-    if not words:
+def with_title(picture: np.ndarray[Any, Any], title: str) -> np.ndarray[Any, Any]:
+    """Add a line of text above a picture; an empty title adds nothing."""
+    if not title:
         return picture
-    line = np.full((_LINE, picture.shape[1], 3), 255, np.uint8)
-    cv2.putText(line, words, (4, _LINE - 6), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (0, 0, 0), 1, cv2.LINE_AA)
+    line = np.full((_TITLE_HEIGHT, picture.shape[1], 3), 255, np.uint8)
+    cv2.putText(line, title, (4, _TITLE_HEIGHT - 6), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (0, 0, 0), 1, cv2.LINE_AA)
     return np.concatenate([line, picture])

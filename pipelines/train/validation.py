@@ -1,4 +1,4 @@
-"""How a generator does, in numbers and in pictures."""
+"""Validation metrics and sample grids of a generator."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,21 +11,21 @@ from torch import nn
 from pipelines.metrics.image_metrics import MEASURES, compare_images
 from pipelines.train.data.batches import PairBatch
 from pipelines.train.recipes.recipe import Recipe
-from pipelines.train.run_folder import sample_grid, titled
-from toolkit.photos.files import encode_image, write_whole
+from pipelines.train.run_folder import sample_grid, with_title
+from toolkit.photos.files import encode_image, write_atomic
 
 PREFIX = "val_"
 
 
 @torch.inference_mode()
 def validate(recipe: Recipe, generator: nn.Module, batches: Iterator[PairBatch], fabric: Fabric) -> dict[str, float]:
-    """The means of :func:`pipelines.metrics.image_metrics.compare_images` over all pairs of all ranks."""
+    """Return the means of :func:`pipelines.metrics.image_metrics.compare_images` over all pairs of all ranks."""
     generator.eval()
-    sums = torch.zeros(5, dtype=torch.float64, device=fabric.device)
+    sums = torch.zeros(len(MEASURES) + 1, dtype=torch.float64, device=fabric.device)  # and the count of pairs
     for batch in batches:
         with fabric.autocast():
-            made = recipe.show(generator, batch).float()
-        each = compare_images(made, batch.target, recipe.normalization)
+            fake = recipe.generate(generator, batch).float()
+        each = compare_images(fake, batch.target, recipe.normalization)
         sums += torch.cat([each.sum(dim=1), each.new_tensor([each.shape[1]])])
     generator.train()
     reduced: Any = fabric.all_reduce(sums, reduce_op="sum")
@@ -34,13 +34,14 @@ def validate(recipe: Recipe, generator: nn.Module, batches: Iterator[PairBatch],
 
 
 def save_grids(run: Path, step: int, recipe: Recipe, generator: nn.Module, batch: PairBatch) -> None:
-    """Write ``samples/<step>.jpg``: rows input, generated, target; and one more where the recipe has more to show."""
+    """Write ``samples/<step>.jpg``, rows input, generated, target, and the recipe's extra grid if it has one."""
     generator.eval()
     with torch.inference_mode():
-        rows = [batch.input, recipe.show(generator, batch), batch.target]
-        extra, title = recipe.extra_grid(generator, batch)
+        rows = [batch.input, recipe.generate(generator, batch), batch.target]
+        extra_rows, title = recipe.extra_grid(generator, batch)
     generator.train()
-    for name, grid, words in ((f"{step:06d}.jpg", rows, ""), (f"{step:06d}_{recipe.architecture}.jpg", extra, title)):
+    grids = ((f"{step:06d}.jpg", rows, ""), (f"{step:06d}_{recipe.architecture}.jpg", extra_rows, title))
+    for name, grid, text in grids:
         if grid:
-            picture = titled(sample_grid(grid, recipe.normalization), words)
-            write_whole(run / "samples" / name, encode_image(picture, ".jpg"))
+            picture = with_title(sample_grid(grid, recipe.normalization), text)
+            write_atomic(run / "samples" / name, encode_image(picture, ".jpg"))

@@ -1,9 +1,10 @@
-"""Weights and training state on disk: plain tensors and plain values, nothing that runs on loading."""
+"""Weights and training state on disk: tensors and plain values; loading them runs no code."""
 
 import json
 import math
 import struct
 import zipfile
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from pickle import UnpicklingError
@@ -16,14 +17,14 @@ from torch import nn
 
 from models.registry import GENERATORS
 from pipelines.weights.normalization import Normalization
-from toolkit.errors import CheckpointError
+from toolkit.errors import CheckpointError, ConfigError
 from toolkit.geometry.crop import TEMPLATES, Template
-from toolkit.photos.files import write_whole
+from toolkit.photos.files import write_atomic
 
-MOST = 4096  # of any number in a card: pixels, channels, classes
-SCHEMA = 1  # of both kinds of file; raised when a reader of before could misread
+MAX_CARD_NUMBER = 4096  # of pixels, channels, classes in a card
+SCHEMA = 1  # of both kinds of file; incremented when an older reader could misread a newer file
 
-# What torch's reader was seen to raise on damaged files.
+# What torch's reader raises on damaged files, as seen in tests.
 _DAMAGED = (
     OSError,
     RuntimeError,
@@ -43,125 +44,184 @@ _DAMAGED = (
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GeneratorCard:
-    """What a bulk run has to know to feed a generator: it travels inside the weights file."""
+    """What it takes to rebuild a generator and to prepare its inputs; stored inside the weights file."""
 
-    architecture: str  # a name of models.registry
-    image_size: int  # px per side, in and out
+    architecture: str  # the name of its class in models.registry, or in a user's recipe file
+    image_size: int  # px per side, of input and output
     template: Template  # the crop it was trained on
     normalization: Normalization
-    recipe: str
-    step: int  # optimizer steps behind these weights
-    shape: dict[str, int] = field(default_factory=dict)  # what the network's class is called with
-    attributes: list[str] = field(default_factory=list)  # names of the traits that it is told, in their order
-    load_size: int | None = None  # px per side of the crop that the middle is taken from; None: image_size
+    recipe: str  # the name of a recipe, or the path of a user's recipe file
+    step: int  # optimizer steps of the training
+    shape: dict[str, int] = field(default_factory=dict)  # keyword arguments of its class, each 1 to MAX_CARD_NUMBER
+    attributes: list[str] = field(default_factory=list)  # names of the attributes that condition it, in their order
+    load_size: int | None = None  # px per side of the crop whose middle is its input; None: image_size
     schema: int = SCHEMA
 
 
 def save_generator(path: Path, generator: nn.Module, card: GeneratorCard) -> None:
-    """Write weights and card as safetensors, whole or not at all."""
+    """Write weights and card as safetensors, atomically."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in generator.state_dict().items()}
-    # As bytes: the file that safetensors writes itself can be read by its owner alone.
-    write_whole(path, to_safetensors(tensors, metadata={"card": json.dumps(asdict(card))}))
+    # safetensors' own function for files makes them readable for their owner only
+    write_atomic(path, to_safetensors(tensors, metadata={"card": json.dumps(asdict(card))}))
 
 
-def load_generator(path: Path, device: torch.device) -> tuple[nn.Module, GeneratorCard]:
-    """Rebuild a generator in evaluation mode, in float32 whatever precision its file has.
+def load_generator(
+    path: Path, device: torch.device, networks: Mapping[str, type[nn.Module]] = GENERATORS
+) -> tuple[nn.Module, GeneratorCard]:
+    """Rebuild a generator in evaluation mode, in float32 whatever the precision of its file.
+
+    Args:
+        path: its ``generator.safetensors``.
+        device: where it goes.
+        networks: the classes that it may have, by architecture; see
+            :func:`pipelines.weights.recipe_file.known_networks`.
 
     Raises:
-        CheckpointError: missing, not a safetensors file of ours, of a newer version, or its tensors are not those of
-            the network that its card names: that is known before any memory is taken for either.
+        CheckpointError: missing, not a safetensors file of this package, of a newer version, of an unknown network, or
+            with other tensors than the network that its card names. This is checked before memory is allocated.
     """
     if not path.is_file():
         raise CheckpointError(f"model {path}: no such file; train one with `frontalize train`, then give its path")
     try:
         with safe_open(path, framework="pt") as file:
-            card = _read_card(path, (file.metadata() or {}).get("card"))
-            _require_fit(path, card, {name: file.get_slice(name).get_shape() for name in file.keys()})  # noqa: SIM118
-            generator = GENERATORS[card.architecture](**card.shape)
+            card = _read_card(path, (file.metadata() or {}).get("card"), networks)
+            shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118
+            if problem := _mismatch(networks[card.architecture], card, shapes):
+                raise CheckpointError(f"model {path}: {problem}; the file is damaged, or another network's")
+            generator = networks[card.architecture](**card.shape)
             generator.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
     except (SafetensorError, RuntimeError, OSError) as error:
-        raise CheckpointError(f"model {path}: not a generator of ours ({error})") from error
+        raise CheckpointError(f"model {path}: not a generator of this package ({error})") from error
     return generator.to(device).eval(), card
 
 
 def weights_of(run: Path) -> Path:
-    """The generator's file of a run; a path that is no folder is taken for such a file."""
+    """Return the generator's file of a run's folder; any other path is returned as it is."""
     return run / "generator.safetensors" if run.is_dir() else run
 
 
-def load_weights(path: Path, generator: nn.Module) -> None:
-    """Take over the weights of another run's generator, whose architecture must be the same.
+def load_weights(path: Path, generator: nn.Module, networks: Mapping[str, type[nn.Module]] = GENERATORS) -> None:
+    """Load the weights of another run's generator, which must have the same architecture.
 
     Args:
         path: a run, or its ``generator.safetensors``.
-        generator: gets them.
+        generator: the network to load them into.
+        networks: as in :func:`load_generator`.
 
     Raises:
-        CheckpointError: missing, not one of ours, or of another architecture.
+        CheckpointError: as :func:`load_generator`, or of another architecture.
     """
     file = weights_of(path)
-    other, card = load_generator(file, torch.device("cpu"))
+    other, card = load_generator(file, torch.device("cpu"), networks)
     try:
         generator.load_state_dict(other.state_dict())
     except RuntimeError as error:
         raise CheckpointError(f"start from {file}: a {card.architecture}, which does not fit this recipe") from error
 
 
-def _require_fit(path: Path, card: GeneratorCard, stored: dict[str, list[int]]) -> None:
-    """Compare with a network that has shapes and no numbers."""
+def require_loadable(
+    generator: nn.Module, card: GeneratorCard, networks: Mapping[str, type[nn.Module]] = GENERATORS
+) -> None:
+    """Check that a generator that is going to be saved with this card can be loaded again.
+
+    Raises:
+        ConfigError: its card does not name its class, or does not build it.
+    """
+    if card.architecture not in networks:
+        raise ConfigError(
+            f"recipe {card.recipe}: its architecture {card.architecture!r} is no known network; choose one of "
+            f"{', '.join(networks)}, or add its class to the networks of Entry"
+        )
+    try:
+        _require_card_numbers(card)
+        shapes = {name: list(value.shape) for name, value in generator.state_dict().items()}
+        with torch.random.fork_rng(devices=[]):  # initial weights must not advance the training's generator
+            problem = _mismatch(networks[card.architecture], card, shapes)
+    except (ValueError, RuntimeError) as error:
+        problem = str(error)
+    if problem:
+        raise ConfigError(
+            f"recipe {card.recipe}: its generator could not be loaded from its weights: {problem}; architecture and "
+            "shape() must build the generator's class again, on torch's meta device too"
+        )
+
+
+def _mismatch(network: type[nn.Module], card: GeneratorCard, shapes: dict[str, list[int]]) -> str:
+    """The first difference between the stored tensors' shapes and the network's, which is built without memory."""
     try:
         with torch.device("meta"):
-            network = GENERATORS[card.architecture](**card.shape)
-    except (TypeError, ValueError, ArithmeticError, LookupError) as error:
-        raise CheckpointError(f"model {path}: no {card.architecture} has the shape {card.shape} of its card") from error
-    wanted = {name: list(value.shape) for name, value in network.state_dict().items()}
-    for name in sorted(wanted.keys() | stored.keys()):
-        if wanted.get(name) != stored.get(name):
-            raise CheckpointError(
-                f"model {path}: {name} is {stored.get(name, 'missing')} in the file, {wanted.get(name, 'nothing')} in "
-                f"the {card.architecture} of its card; the file is damaged, or another network's"
-            )
+            tensors = network(**card.shape).state_dict()
+    except (TypeError, ValueError, ArithmeticError, LookupError):
+        return f"no {card.architecture} can be built with the shape {card.shape} of its card"
+    wanted = {name: list(value.shape) for name, value in tensors.items()}
+    for name in sorted(wanted.keys() | shapes.keys()):
+        if wanted.get(name) != shapes.get(name):
+            one, other = shapes.get(name, "missing"), wanted.get(name, "nothing")
+            return f"{name} is {one} in the weights, {other} in the {card.architecture} of its card"
+    return ""
 
 
-def _read_card(path: Path, text: str | None) -> GeneratorCard:
+def _read_card(path: Path, text: str | None, networks: Mapping[str, type[nn.Module]]) -> GeneratorCard:
     if text is None:
-        raise CheckpointError(f"model {path}: safetensors without our card; give a generator.safetensors of a run")
+        raise CheckpointError(f"model {path}: safetensors without a card; give the generator.safetensors of a run")
     try:
-        return _checked_card(path, json.loads(text))
+        return _checked_card(path, json.loads(text), networks)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise CheckpointError(f"model {path}: its card is damaged ({error!r}); take the run's own file") from error
 
 
-def _checked_card(path: Path, values: dict[str, Any]) -> GeneratorCard:
-    """Every number of a card within what our networks have: a damaged one asks for no memory."""
+def _checked_card(path: Path, values: dict[str, Any], networks: Mapping[str, type[nn.Module]]) -> GeneratorCard:
     if values.get("schema", 0) > SCHEMA:
         raise CheckpointError(
             f"model {path}: schema {values['schema']}, this version reads {SCHEMA}; update frontalize"
         )
-    if values["architecture"] not in GENERATORS or values["template"] not in TEMPLATES:
-        raise CheckpointError(
-            f"model {path}: unknown network {values['architecture']!r} or crop {values['template']!r}"
-        )
+    if values["template"] not in TEMPLATES:
+        raise CheckpointError(f"model {path}: unknown crop {values['template']!r}; known are {', '.join(TEMPLATES)}")
+    if values["architecture"] not in networks:
+        raise CheckpointError(f"model {path}: {_unknown_network(values, networks)}")
     card = GeneratorCard(**{**values, "normalization": Normalization(**values["normalization"])})
-    counts = {**card.shape, "image_size": card.image_size, "load_size": card.load_size or card.image_size}
-    for name, value in counts.items():
-        if type(value) is not int or not 1 <= value <= MOST:
-            raise ValueError(f"{name} is {value!r}, must be 1 to {MOST}")
-    if not (card.normalization.scale > 0 and math.isfinite(card.normalization.mean + card.normalization.scale)):
-        raise ValueError(f"its normalization is {card.normalization}")
+    _require_card_numbers(card)
     return card
 
 
+def _unknown_network(values: dict[str, Any], networks: Mapping[str, type[nn.Module]]) -> str:
+    architecture, recipe = _printable(str(values["architecture"])), _printable(Path(str(values["recipe"])).name)
+    if not recipe.endswith(".py"):
+        return f"unknown network {architecture} of recipe {recipe}; known are {', '.join(networks)}"
+    if own := [name for name in networks if name not in GENERATORS]:
+        return f"its network {architecture} is defined in the recipe {recipe}; the one given defines {', '.join(own)}"
+    return f"its network {architecture} is defined in the recipe {recipe}; add --recipe PATH/{recipe}"
+
+
+def _printable(text: str) -> str:
+    """A short text as it is; one that could write control characters to a terminal, or a long one, as its repr."""
+    return text if text.isprintable() and len(text) <= 100 else repr(text[:100])
+
+
+def _require_card_numbers(card: GeneratorCard) -> None:
+    """Bound the numbers of a card, so that a damaged one allocates no memory.
+
+    Raises:
+        ValueError: out of bounds.
+    """
+    counts = {**card.shape, "image_size": card.image_size, "load_size": card.load_size or card.image_size}
+    for name, value in counts.items():
+        if type(value) is not int or not 1 <= value <= MAX_CARD_NUMBER:
+            raise ValueError(f"{name} is {value!r}, must be an integer from 1 to {MAX_CARD_NUMBER}")
+    if not (card.normalization.scale > 0 and math.isfinite(card.normalization.mean + card.normalization.scale)):
+        raise ValueError(f"its normalization is {card.normalization}")
+
+
 def save_state(path: Path, state: dict[str, Any]) -> None:
-    """Write training state, whole or not at all."""
-    write_whole(path, lambda partial: torch.save({"schema": SCHEMA, **state}, partial))
+    """Write training state, atomically."""
+    write_atomic(path, lambda partial: torch.save({"schema": SCHEMA, **state}, partial))
 
 
 def load_state(path: Path) -> dict[str, Any]:
-    """Read training state; tensors land on the CPU.
+    """Read training state, its tensors on the CPU.
 
     Raises:
-        CheckpointError: not one of ours, or damaged.
+        CheckpointError: not written by :func:`save_state`, or damaged.
     """
     try:
         require_plain_zip(path)
@@ -172,19 +232,22 @@ def load_state(path: Path) -> dict[str, Any]:
     if not isinstance(state, dict):
         raise CheckpointError(f"{path}: holds a {type(state).__name__}, no training state; remove it to start over")
     if state.get("schema") != SCHEMA:
-        raise CheckpointError(f"{path}: schema {state.get('schema')}, this version reads {SCHEMA}")
+        raise CheckpointError(
+            f"{path}: schema {state.get('schema')}, this version reads {SCHEMA}; update frontalize, or remove it to "
+            "start over"
+        )
     return state
 
 
 def require_plain_zip(path: Path) -> None:
-    """As torch writes it: nothing compressed, so what is read is no larger than the file; torch compares the rest.
+    """Check that a file is an uncompressed zip, as torch writes it, so that reading allocates no more than its size.
 
     Raises:
-        ValueError, zipfile.BadZipFile, OSError: another file.
+        ValueError, zipfile.BadZipFile, OSError: it is not.
     """
     with zipfile.ZipFile(path) as archive:
         entries = archive.infolist()
     if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
-        raise ValueError("it is compressed, as torch leaves no file")
+        raise ValueError("it is compressed; torch writes uncompressed files")
     if sum(entry.file_size for entry in entries) > path.stat().st_size:
         raise ValueError("its parts are larger than itself")

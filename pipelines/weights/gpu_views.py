@@ -1,4 +1,4 @@
-"""Frontal views for a batch of photos on the network's own device: layouts go up, nothing comes back but faces."""
+"""Frontal views for a batch of photos, rendered on the network's device."""
 
 from collections.abc import Sequence
 
@@ -7,17 +7,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.frontal_view import draw_frontal
+from models.frontal_view import render_views
 from toolkit.faces.head_mesh import head_mirror, head_triangles
-from toolkit.views.frontal import Layout
+from toolkit.views.frontal import ViewInputs
 
 
-class ViewDrawer:
-    """Draws what :func:`toolkit.views.frontal.draw` does, many at once.
+class ViewRenderer:
+    """Renders views as :func:`toolkit.views.frontal.render_view` does, a batch at a time.
 
     Args:
         size: side of the views, pixels; a multiple of 4.
-        device: where.
+        device: where they are rendered.
     """
 
     def __init__(self, size: int, device: torch.device) -> None:
@@ -26,23 +26,27 @@ class ViewDrawer:
             torch.from_numpy(part(back=False)).to(device) for part in (head_triangles, head_mirror)
         )
 
-    def __call__(self, layouts: Sequence[Layout]) -> tuple[Tensor, Tensor]:
-        """(B, 3, S, S) float32, 0 to 255, and (B, 1, S, S) visibility, 0 to 255: whole numbers, as if stored."""
-        high, wide = np.max([layout.skin.shape[:2] for layout in layouts], axis=0)
-        skins = [
-            np.pad(skin, [(0, high - skin.shape[0]), (0, wide - skin.shape[1]), (0, 0)], "edge")
-            for skin in (layout.skin for layout in layouts)
+    def __call__(self, views: Sequence[ViewInputs]) -> tuple[Tensor, Tensor]:
+        """Render a batch.
+
+        Returns:
+            The views, (B, 3, S, S), and their visibility, (B, 1, S, S); both float32 with whole numbers from 0 to 255.
+        """
+        height, width = np.max([view.texture.shape[:2] for view in views], axis=0)
+        textures = [
+            np.pad(texture, [(0, height - texture.shape[0]), (0, width - texture.shape[1]), (0, 0)], "edge")
+            for texture in (view.texture for view in views)
         ]
-        images, visible = draw_frontal(
-            self._up(skins).permute(0, 3, 1, 2),
-            self._up([layout.places for layout in layouts]),
-            self._up([layout.target for layout in layouts]),
-            self._up([layout.facing for layout in layouts]),
-            self._up([layout.backdrop for layout in layouts]).permute(0, 3, 1, 2),
+        images, visibility = render_views(
+            self._to_device(textures).permute(0, 3, 1, 2),
+            self._to_device([view.texture_xy for view in views]),
+            self._to_device([view.view_xyz for view in views]),
+            self._to_device([view.visibility for view in views]),
+            self._to_device([view.background for view in views]).permute(0, 3, 1, 2),
             (self._triangles, self._mirror),
             self._size,
         )
-        return images.floor(), (255 * visible).round()
+        return images.floor(), (255 * visibility).round()
 
-    def _up(self, parts: Sequence[NDArray[np.uint8] | NDArray[np.float32]]) -> Tensor:
+    def _to_device(self, parts: Sequence[NDArray[np.uint8] | NDArray[np.float32]]) -> Tensor:
         return torch.from_numpy(np.stack(parts)).to(self._device).float()

@@ -2,27 +2,23 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from tests.conftest import Run
+from tests.examples.conftest import EXAMPLES, example
+from tests.faces import FACES
+from toolkit.landmarks import profile_network
 from toolkit.photos.decode import read_photo
 from toolkit.photos.files import encode_image
 from toolkit.records.labels import read_labels, write_labels
-
-EXAMPLES = Path(__file__).parents[2] / "examples"
-
-
-def example(name: str, *words: object) -> str:
-    command = [sys.executable, str(EXAMPLES / name), *map(str, words)]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert result.returncode == 0, result.stderr
-    return result.stdout
 
 
 def test_one_photo_is_aligned(tmp_path: Path, photos: Path) -> None:
@@ -37,16 +33,18 @@ def test_the_crop_is_drawn(tmp_path: Path) -> None:
 
 
 def test_the_align_benchmark_measures_both(photos: Path) -> None:
-    assert "align runs at" in example("bench_align.py", photos / "ann", "--rounds", 1)
+    assert "align runs at" in example("bench/align.py", photos / "ann", "--rounds", 1)
 
 
-@pytest.mark.parametrize("count", [3])
-def test_the_loader_benchmark_measures_all_three(tmp_path: Path, portrait: NDArray[np.uint8], count: int) -> None:
+def test_the_loader_and_train_benchmarks_measure_all_three(tmp_path: Path, portrait: NDArray[np.uint8]) -> None:
     (tmp_path / "a").mkdir()
     small = np.ascontiguousarray(portrait[100:132, 200:232])
-    for path in (tmp_path / "a.jpg", *(tmp_path / "a" / f"{number}.jpg" for number in range(count))):
+    for path in (tmp_path / "a.jpg", *(tmp_path / "a" / f"{number}.jpg" for number in range(3))):
         path.write_bytes(encode_image(small, ".jpg"))
-    assert "times PIL" in example("bench_loader.py", tmp_path, 1)
+    assert "times PIL" in example("bench/loader.py", tmp_path, 1, 4)
+    told = example("bench/train.py", tmp_path, EXAMPLES / "sharp_recipe.py", 1, 5)
+    assert re.search(r"bare step [0-9.]+, \w+ [0-9.]+: [0-9.]+\n", told)
+    assert re.search(r"batch 30: [0-9.]+ images/s, [0-9.]+ \([0-9.]+ to [0-9.]+\)", told)
 
 
 def test_views_are_drawn_and_timed(tmp_path: Path, photos: Path) -> None:
@@ -56,7 +54,7 @@ def test_views_are_drawn_and_timed(tmp_path: Path, photos: Path) -> None:
     for row in (drawn[144:288].astype(int), drawn[288:].astype(int)):  # geometric, refined
         straight, turned = row[:, 4 * 144 : 5 * 144], row[:, 5 * 144 : 6 * 144]
         assert np.abs(straight - turned).mean() < 25  # from 0 and from 20 degrees: the same face
-    assert "frontal_view at 128 px" in example("bench_views.py", photos / "ann", 2)
+    assert "frontal_view at 128 px" in example("bench/views.py", photos / "ann", 2)
 
 
 def test_what_runs_make_of_turned_heads_is_drawn(tmp_path: Path, photos: Path, untrained: Path) -> None:
@@ -114,3 +112,40 @@ def test_skin_tones_become_a_column(tmp_path: Path) -> None:
     assert "2 light, 2 dark" in example("label_tones.py", tmp_path)
     labels = read_labels(tmp_path)
     assert [labels.text("tone", f"{subject}/a.png") for subject in ("ann", "bea")] == ["light", "dark"]
+
+
+def test_traits_of_drawn_discs_are_flipped_and_read(tmp_path: Path, run: Run) -> None:
+    example("flip_traits.py", "draw", tmp_path / "set")
+    words = ["train", tmp_path / "set", tmp_path / "run", "--recipe", "attributes", "--steps", 1, "--batch-size", 4]
+    assert run(*words, "--set", "channels=16", "--loader", "torch", "--quiet").exit_code == 0
+    told = example("flip_traits.py", "measure", tmp_path / "run", tmp_path / "discs.png").splitlines()
+    assert told[0].startswith("shows what is asked: Bright ")
+    assert [line.split()[0] for line in told[1:]] == ["flipped", "Bright", "Large", "Red"]
+    assert read_photo(tmp_path / "discs.png").shape == (8 * 64, 5 * 64, 3)
+
+
+def test_the_profile_network_is_learnt(tmp_path: Path, photos: Path) -> None:
+    pytest.importorskip("onnxscript", reason="the extra onnx is not installed: pip install '.[onnx]'")
+    told = example("learn_profile_points.py", photos / "ann", tmp_path / "points.onnx", 1)
+    assert "3 photos, " in told
+    network = cv2.dnn.readNetFromONNX(str(tmp_path / "points.onnx"))
+    network.setInput(np.zeros((1, 3, profile_network.INPUT_SIDE, profile_network.INPUT_SIDE), np.float32))
+    maps, right = network.forward(["maps", "right"])
+    assert maps.shape[:2] == (1, len(profile_network.POINTS)) and right.shape == (1, 1)
+
+
+def test_the_faces_of_the_tests_are_made_again(tmp_path: Path, shared: Path) -> None:
+    assert "8 frontal faces, 4 turned ones" in example("make_test_faces.py", shared, tmp_path)
+    assert (tmp_path / "points.csv").read_text() == (FACES / "points.csv").read_text()
+    made = sorted(path.name for path in tmp_path.glob("*.jpg"))
+    assert made == sorted(path.name for path in FACES.glob("*.jpg"))
+    for name in made:
+        one, other = (read_photo(folder / name).astype(int) for folder in (tmp_path, FACES))
+        assert np.abs(one - other).mean() < 1
+
+
+def test_every_example_is_run_by_a_test() -> None:
+    tests = "\n".join(path.read_text() for path in EXAMPLES.parent.glob("tests/**/test_*.py"))
+    scripts = [path for path in EXAMPLES.rglob("*") if path.suffix in (".py", ".ipynb")]
+    assert scripts
+    assert [str(path.relative_to(EXAMPLES)) for path in scripts if f'{path.relative_to(EXAMPLES)}"' not in tests] == []

@@ -1,4 +1,4 @@
-"""A head's frame and pose, read off its mesh."""
+"""The axes and the pose of a head, computed from its mesh."""
 
 import math
 from dataclasses import dataclass
@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from toolkit.errors import PhotoRejected
 from toolkit.geometry.mesh_topology import CHIN, FOREHEAD, LEFT_EYE_OUTER, RIGHT_EYE_OUTER
 
-YAW_STRETCH, YAW_BEND, YAW_CURVE, PITCH_STRETCH = 1.2, 50.0, 0.03, 1.07  # see head_pose(); degrees
+# Correction of the mesh's angles, degrees; see head_pose(). Yaw: a factor, and a quadratic term from a threshold on.
+YAW_FACTOR, YAW_THRESHOLD, YAW_QUADRATIC, PITCH_FACTOR = 1.2, 50.0, 0.03, 1.07
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,7 @@ class Pose:
 
     @property
     def turn(self) -> float:
-        """Degrees between where the face looks and the camera; roll, which a turned photo undoes, does not count."""
+        """Angle between the face's forward direction and the camera, degrees; roll does not change it."""
         return math.degrees(math.acos(math.cos(math.radians(self.yaw)) * math.cos(math.radians(self.pitch))))
 
 
@@ -33,8 +34,8 @@ def head_frame(landmarks: NDArray[np.float64]) -> NDArray[np.float64]:
         landmarks: (478, 3) or (468, 3), pixels of the photo, z on the same scale.
 
     Returns:
-        (3, 3), a rotation; its columns are the head's left-pointing axis (image right on a
-        frontal face), down axis and backward axis. The identity for a frontal, upright face.
+        (3, 3) rotation; its columns are the head's left axis (image right on a frontal face), down
+        axis and backward axis. The identity for a frontal, upright face.
 
     Raises:
         PhotoRejected: ``bad-mesh``, the points span no frame.
@@ -52,17 +53,17 @@ def head_frame(landmarks: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _cross(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
-    """np.cross of two 3-vectors, without its 25 microseconds of looking at axes."""
+    """Return the cross product of two 3-vectors, without the 25 microseconds of np.cross's axis handling."""
     (ax, ay, az), (bx, by, bz) = a.tolist(), b.tolist()
     return np.array([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx])
 
 
 def head_pose(landmarks: NDArray[np.float64]) -> Pose:
-    """Read yaw, pitch and roll off a mesh, as turned in that order (yaw about the neck first).
+    """Compute yaw, pitch and roll of a mesh, rotated in this order (yaw about the neck first).
 
     The mesh network flattens turned heads: at a true yaw of 30, 60 and 75 degrees its mesh is
-    turned by 25, 50 and 55. Yaw and pitch are stretched accordingly; the constants are fitted to
-    views of known pose (tests/turned.py), where the yaw's mean error is 3 degrees up to 60 and 11 at 75.
+    turned by 25, 50 and 55. Yaw and pitch are scaled up to correct this; the constants are fitted to
+    views of known pose (tests/turned.py), where the mean error of the yaw is 3 degrees up to 60 and 11 at 75.
 
     Args:
         landmarks: as for :func:`head_frame`.
@@ -70,23 +71,31 @@ def head_pose(landmarks: NDArray[np.float64]) -> Pose:
     across, down, _ = head_frame(landmarks).T
     roll = math.atan2(-down[0], down[1])
     pitch = math.atan2(-down[2], math.hypot(down[0], down[1]))
-    level = np.array([math.cos(roll), math.sin(roll), 0.0])  # where the left-pointing axis would lie without yaw
+    level = np.array([math.cos(roll), math.sin(roll), 0.0])  # the left axis of the same head without yaw
     behind = _cross(level, down)
     yaw = math.degrees(math.atan2(across @ behind, across @ level))
-    stretched = YAW_STRETCH * abs(yaw) + YAW_CURVE * max(0.0, abs(yaw) - YAW_BEND) ** 2
-    return Pose(math.copysign(min(stretched, 90.0), yaw), PITCH_STRETCH * math.degrees(pitch), math.degrees(roll))
+    corrected = YAW_FACTOR * abs(yaw) + YAW_QUADRATIC * max(0.0, abs(yaw) - YAW_THRESHOLD) ** 2
+    return Pose(math.copysign(min(corrected, 90.0), yaw), PITCH_FACTOR * math.degrees(pitch), math.degrees(roll))
 
 
 def level_direction(landmarks: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Which way is level in the image: the eye line on a frontal face, the head's own level on a turned one.
+    """Find the direction in the image in which a face's eyes are to lie level.
 
-    In profile the eye line points at the camera and its direction is noise, while the down
-    axis still shows. The shares shift with the squared cosine of the yaw, so nothing jumps.
+    This is the eye line on a frontal face. In profile the eye line points at the camera and its
+    direction is noise, so there the normal of the head's down axis takes its place. The two are
+    blended by the squared cosine of the yaw, so the direction is continuous.
+
+    Args:
+        landmarks: as for :func:`head_frame`.
+
+    Returns:
+        (2,) unit vector, towards the subject's left.
     """
-    return _level(head_frame(landmarks))
+    return frame_level(head_frame(landmarks))
 
 
-def _level(frame: NDArray[np.float64]) -> NDArray[np.float64]:
+def frame_level(frame: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Find the level direction of a (3, 3) head frame; see :func:`level_direction`."""
     (ax, dx, _), (ay, dy, _), _ = frame.tolist()
     frontal = min(1.0, ax * ax + ay * ay)
     eye_line, down_line = max(math.hypot(ax, ay), 1e-12), max(math.hypot(dx, dy), 1e-12)

@@ -1,13 +1,13 @@
-"""How the 478 points of the face mesh hang together."""
+"""Indices of MediaPipe's face mesh: named points, and the pairs of points that mirror each other."""
 
 import numpy as np
 from numpy.typing import NDArray
 
-POINTS, SKIN = 478, 468  # all points; those of the skin, the rest are the irises
+POINTS, SKIN = 478, 468  # number of points; the first 468 lie on the skin, the others on the irises
 
-# Right-side point : left-side point. MediaPipe ships no such table. These pairs join each point with the one nearest to
-# its mirror image in the mean of aligned frontal meshes (51 people), one to one; tests/test_topology.py does it again.
-# All other points lie on the midline.
+# Right-side point : left-side point; MediaPipe has no such table. Each point is paired with the one nearest to its
+# mirror image in the mean of the aligned frontal meshes of 51 people, one to one; the test of this module finds the
+# same pairs in one portrait. All other points lie on the midline.
 _PAIRS = """
     3:248 7:249 20:250 21:251 22:252 23:253 24:254 25:255 26:256 27:257 28:258 29:259 30:260 31:261 32:262 33:263
     34:264 35:265 36:266 37:267 38:268 39:269 40:270 41:271 42:272 43:273 44:274 45:275 46:276 47:277 48:278 49:279
@@ -27,7 +27,7 @@ _PAIRS = """
     468:473 469:476 470:475 471:474 472:477
 """
 
-# FaceMesh indices (MediaPipe's canonical face model).
+# Named points of MediaPipe's canonical face model; left and right are the subject's.
 RIGHT_EYE_OUTER, RIGHT_EYE_INNER, LEFT_EYE_INNER, LEFT_EYE_OUTER = 33, 133, 362, 263
 NOSE_TIP, NOSE_ROOT, MOUTH_RIGHT, MOUTH_LEFT, FOREHEAD, CHIN = 1, 168, 61, 291, 10, 152
 
@@ -39,4 +39,4 @@ def _mirror() -> NDArray[np.intp]:
     return index
 
 
-MIRROR = _mirror()  # (478,) the point that takes each point's place when the face is mirrored; its own inverse
+MIRROR = _mirror()  # (478,) index of each point's mirror point; the permutation is its own inverse

@@ -1,4 +1,4 @@
-"""Triangles to pixels, with depth: which triangle each pixel sees, and where in it."""
+"""A triangle rasterizer with a depth buffer, on NumPy arrays."""
 
 from dataclasses import dataclass
 
@@ -7,36 +7,44 @@ import numpy as np
 from numpy.typing import NDArray
 
 Float = NDArray[np.float32]
-EDGE = 1e-4  # of a triangle's height: pixels so little outside count, or rounding would leave cracks
+EDGE_TOLERANCE = 1e-4  # of a triangle's height: pixels so little outside count as inside, or rounding leaves gaps
 
 
 @dataclass(frozen=True, slots=True)
 class Raster:
-    """What each pixel of an image sees of a mesh."""
+    """The nearest triangle of a mesh at each pixel of an image."""
 
-    triangle: NDArray[np.int32]  # (H, W) number of the triangle, -1 where there is none
-    weights: Float  # (H, W, 3) barycentric shares of its corners; zeros where there is none
-    depth: Float  # (H, W), as the vertices' z; infinite where there is none
+    triangle: NDArray[np.int32]  # (H, W) index of the triangle, -1 where there is none
+    weights: Float  # (H, W, 3) barycentric coordinates in it; zeros where there is none
+    depth: Float  # (H, W), interpolated z of the vertices; infinite where there is none
 
     def interpolate(self, triangles: NDArray[np.intp], values: Float) -> Float:
-        """Spread values of the vertices, (V, C), over the pixels: (H, W, C), zeros where there is no triangle."""
+        """Interpolate values of the vertices at the pixels.
+
+        Args:
+            triangles: (T, 3), those that were rasterized.
+            values: (V, C), one row per vertex.
+
+        Returns:
+            (H, W, C), zeros where there is no triangle.
+        """
         flat = self.triangle.reshape(-1)
         covered = np.flatnonzero(flat >= 0)
         corners, weights = triangles[flat[covered]], self.weights.reshape(-1, 3)[covered]
-        spread = np.zeros((len(flat), values.shape[1]), np.float32)
-        spread[covered] = sum(weights[:, k, None] * values[corners[:, k]] for k in range(3))
-        return spread.reshape(*self.triangle.shape, -1)
+        interpolated = np.zeros((len(flat), values.shape[1]), np.float32)
+        interpolated[covered] = sum(weights[:, k, None] * values[corners[:, k]] for k in range(3))
+        return interpolated.reshape(*self.triangle.shape, -1)
 
 
 def rasterize(points: Float, triangles: NDArray[np.intp], size_wh: tuple[int, int]) -> Raster:
-    """Find the nearest triangle for each pixel's centre.
+    """Find the nearest triangle at each pixel's center.
 
     All pixels of all triangles' bounding boxes are tested at once: for a face of a thousand small
-    triangles that is about twice the pixels that are covered.
+    triangles these are about twice the pixels that are covered.
 
     Args:
         points: (V, 3) x, y in pixels, z away from the camera.
-        triangles: (T, 3) vertex numbers, either winding.
+        triangles: (T, 3) vertex indices, either winding.
         size_wh: (width, height) of the image.
     """
     width, height = size_wh
@@ -47,13 +55,13 @@ def rasterize(points: Float, triangles: NDArray[np.intp], size_wh: tuple[int, in
     planes, flat = _planes(corners)
     kept = np.flatnonzero((spans.prod(axis=1) > 0) & ~flat)
     counts = spans[kept].prod(axis=1)
-    owner = np.repeat(np.arange(len(kept)), counts)  # of each candidate pixel, among those kept
+    owner = np.repeat(np.arange(len(kept)), counts)  # index into `kept` of each candidate pixel
     within = np.arange(len(owner)) - np.repeat(np.cumsum(counts) - counts, counts)
     rows, columns = np.divmod(within, spans[kept, 0][owner])
     columns, rows = columns + low[kept, 0][owner], rows + low[kept, 1][owner]
     x, y = columns.astype(np.float32), rows.astype(np.float32)
     v, w = (planes[kept, k, 0][owner] * x + planes[kept, k, 1][owner] * y + planes[kept, k, 2][owner] for k in (0, 1))
-    inside = np.flatnonzero((v >= -EDGE) & (w >= -EDGE) & (v + w <= 1 + EDGE))
+    inside = np.flatnonzero((v >= -EDGE_TOLERANCE) & (w >= -EDGE_TOLERANCE) & (v + w <= 1 + EDGE_TOLERANCE))
     number, v, w = kept[owner[inside]], v[inside], w[inside]
     weights = np.stack([1 - v - w, v, w], axis=1)
     z = sum(weights[:, k] * corners[number, k, 2] for k in range(3))
@@ -61,7 +69,10 @@ def rasterize(points: Float, triangles: NDArray[np.intp], size_wh: tuple[int, in
 
 
 def _planes(corners: Float) -> tuple[Float, NDArray[np.bool_]]:
-    """(T, 2, 3): the second and third corner's shares at (x, y) are a x + b y + c; and which triangles have no area."""
+    """Return (T, 2, 3) coefficients a, b, c and (T,) whether a triangle has no area.
+
+    The barycentric coordinates of the second and third corner at (x, y) are ``a x + b y + c``.
+    """
     (ax, ay), (bx, by), (cx, cy) = (corners[:, k, :2].T for k in range(3))
     twice = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
     flat = np.abs(twice) < 1e-6
@@ -74,16 +85,25 @@ def _planes(corners: Float) -> tuple[Float, NDArray[np.bool_]]:
 def _nearest(
     number: NDArray[np.intp], pixel: NDArray[np.intp], weights: Float, z: Float, shape: tuple[int, int]
 ) -> Raster:
+    """Keep, of (N,) candidates given by triangle and flat pixel index, the nearest at each pixel."""
     depth = np.full(shape[0] * shape[1], np.inf, np.float32)
     np.minimum.at(depth, pixel, z)
     front = np.flatnonzero(z <= depth[pixel])
     triangle = np.full(len(depth), -1, np.int32)
-    shares = np.zeros((len(depth), 3), np.float32)
-    triangle[pixel[front]], shares[pixel[front]] = number[front], weights[front]
-    return Raster(triangle.reshape(shape), shares.reshape(*shape, 3), depth.reshape(shape))
+    barycentric = np.zeros((len(depth), 3), np.float32)
+    triangle[pixel[front]], barycentric[pixel[front]] = number[front], weights[front]
+    return Raster(triangle.reshape(shape), barycentric.reshape(*shape, 3), depth.reshape(shape))
 
 
-def look_up(photo: NDArray[np.uint8], places: Float) -> Float:
-    """(H, W, 3) float32: an RGB photo at (H, W, 2) places, pixels; beyond its edge the border goes on."""
+def sample_bilinear(image: NDArray[np.uint8], xy: Float) -> Float:
+    """Sample an image bilinearly; outside it the border pixels are repeated.
+
+    Args:
+        image: (H, W, 3) RGB uint8.
+        xy: (h, w, 2), pixels of the image.
+
+    Returns:
+        (h, w, 3) float32.
+    """
     border = cv2.BORDER_REPLICATE
-    return np.asarray(cv2.remap(photo, places[..., 0], places[..., 1], cv2.INTER_LINEAR, borderMode=border), np.float32)
+    return np.asarray(cv2.remap(image, xy[..., 0], xy[..., 1], cv2.INTER_LINEAR, borderMode=border), np.float32)

@@ -1,83 +1,86 @@
-"""Whether pictures of one person can be told from pictures of two: the numbers of face verification.
+"""Metrics of face verification and identification, computed from cosines of embeddings.
 
-Cosines of pairs, ten folds by person, the threshold chosen on nine and applied to the tenth. A face
-that was not found has no description: its cosines are 0, and it counts.
+Pairs are divided into ten folds by person; the threshold is chosen on nine folds and applied to the
+tenth. A face that was not found has no embedding: its cosines are 0, and it is included.
 
 Source of the protocol: Huang et al., Labeled Faces in the Wild, University of Massachusetts 07-49,
-2007: no person is in two folds, so no threshold has seen the people that it judges.
+2007. No person is in two folds, so no threshold is chosen on the people it is applied to.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
-Numbers = NDArray[np.intp]
+Indices = NDArray[np.intp]
 FOLDS = 10
 THRESHOLDS = np.linspace(-0.2, 0.9, 551)
-_ROWS = 1024  # probes that are compared with the whole gallery at once
+_PROBES_AT_ONCE = 1024  # compared with the whole gallery in one product
 
 
-def judged_right(cosines: Array, same: NDArray[np.bool_], folds: Numbers) -> NDArray[np.bool_]:
-    """Judge each pair by the threshold that is best on all other folds.
+def cross_validated_correct(cosines: Array, same: NDArray[np.bool_], folds: Indices) -> NDArray[np.bool_]:
+    """Classify each pair with the threshold that is best on all other folds.
 
     Args:
         cosines: (N,) of the pairs.
         same: (N,) whether a pair shows one person.
-        folds: (N,) number of a pair's fold; at least two different ones.
+        folds: (N,) index of each pair's fold; at least two different ones.
 
     Returns:
-        (N,) whether the judgement is right.
+        (N,) whether the classification is correct.
     """
-    right = np.zeros(len(cosines), bool)
+    correct = np.zeros(len(cosines), bool)
     for fold in np.unique(folds):
         known = folds != fold
         rates = [((cosines[known] > threshold) == same[known]).mean() for threshold in THRESHOLDS]
         best = THRESHOLDS[int(np.argmax(rates))]
-        right[~known] = (cosines[~known] > best) == same[~known]
-    return right
+        correct[~known] = (cosines[~known] > best) == same[~known]
+    return correct
 
 
-def mean_over_folds(right: NDArray[np.bool_], folds: Numbers) -> float:
-    """Accuracy: the mean of the folds' shares of (N,) right judgements."""
-    return float(np.mean([right[folds == fold].mean() for fold in np.unique(folds)]))
+def mean_over_folds(correct: NDArray[np.bool_], folds: Indices) -> float:
+    """Return the accuracy: the mean over folds of the share of (N,) correct classifications."""
+    return float(np.mean([correct[folds == fold].mean() for fold in np.unique(folds)]))
 
 
 def area_under_curve(cosines: Array, same: NDArray[np.bool_]) -> float:
-    """How often a pair of one person scores above a pair of two; ties count half."""
-    mine, others = np.sort(cosines[same]), np.sort(cosines[~same])
-    below = np.searchsorted(others, mine, "left") + np.searchsorted(others, mine, "right")
-    return float(below.mean() / 2 / len(others))
+    """Return the ROC AUC: how often a pair of one person has a higher cosine than a pair of two; ties count half."""
+    genuine, impostors = np.sort(cosines[same]), np.sort(cosines[~same])
+    below = np.searchsorted(impostors, genuine, "left") + np.searchsorted(impostors, genuine, "right")
+    return float(below.mean() / 2 / len(impostors))
 
 
-def draw_strangers(people: Numbers, gallery: Numbers, seed: int = 0) -> Numbers:
-    """Draw for each probe a picture of somebody else, all of them equally likely.
+def draw_impostors(people: Indices, gallery: Indices, seed: int = 0) -> Indices:
+    """Draw for each probe a gallery image of another person, with equal probability.
 
     Args:
-        people: (N,) whom each probe shows.
-        gallery: (T,) whom each picture of the gallery shows; at least two people.
-        seed: the same one draws the same.
+        people: (N,) identity of each probe.
+        gallery: (T,) identity of each gallery image; at least two people.
+        seed: of the random numbers.
 
     Returns:
-        (N,) places in the gallery.
+        (N,) indices into the gallery.
     """
     order = np.argsort(gallery, kind="stable")
     first, last = (np.searchsorted(gallery[order], people, side) for side in ("left", "right"))
     others = len(gallery) - (last - first)
-    place = (np.random.default_rng(seed).random(len(people)) * others).astype(np.intp)
-    return np.asarray(order[np.where(place < first, place, place + (last - first))], np.intp)
+    drawn = (np.random.default_rng(seed).random(len(people)) * others).astype(np.intp)
+    return np.asarray(order[np.where(drawn < first, drawn, drawn + (last - first))], np.intp)
 
 
-def ranks_first(probes: Array, people: Numbers, gallery: Array, shown: Numbers) -> NDArray[np.bool_]:
-    """Rank 1: whether the picture of a gallery that is most like a probe shows the same person.
+def rank1_correct(probes: Array, people: Indices, gallery: Array, gallery_people: Indices) -> NDArray[np.bool_]:
+    """Return whether the gallery image with the highest cosine shows the probe's person (rank-1 identification).
 
     Args:
-        probes: (N, D) descriptions of length 1; all zeros where no face was found, which is wrong.
-        people: (N,) whom each probe shows.
-        gallery: (T, D) descriptions of length 1.
-        shown: (T,) whom each picture of the gallery shows.
+        probes: (N, D) unit vectors; zeros where no face was found, which counts as wrong.
+        people: (N,) identity of each probe.
+        gallery: (T, D) unit vectors.
+        gallery_people: (T,) identity of each gallery image.
 
     Returns:
-        (N,) whether it does.
+        (N,) whether the probe is identified.
     """
-    nearest = [np.argmax(probes[row : row + _ROWS] @ gallery.T, axis=1) for row in range(0, len(probes), _ROWS)]
-    return np.asarray((shown[np.concatenate(nearest)] == people) & probes.any(axis=1))
+    nearest = [
+        np.argmax(probes[row : row + _PROBES_AT_ONCE] @ gallery.T, axis=1)
+        for row in range(0, len(probes), _PROBES_AT_ONCE)
+    ]
+    return np.asarray((gallery_people[np.concatenate(nearest)] == people) & probes.any(axis=1))

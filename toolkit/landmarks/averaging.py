@@ -1,9 +1,10 @@
-"""A calmer mesh: the mean of several, fitted from squares of several sizes and their mirror images.
+"""A refined mesh for turned faces: the mean of several fits, fused with the profile network's points.
 
-One mesh of a turned head is off by some percent of the face at random; the mean of eight puts the
-chin of true profiles a sixth nearer to where people mark it, and what is drawn from it keeps more
-of the person. A network that knows profiles alone has its say, too. It costs eight runs of the one
-network and seven of the other, so it is for turned faces.
+A single mesh of a turned head has random errors of some percent of the face. The mean of eight fits
+(four sizes of the square, each also on the flipped photo) puts the chin of true profiles a sixth
+nearer to where people mark it, and views made from it keep more of the identity. Fusion with the
+profile network reduces the error further. The cost is eight runs of the mesh network and seven of
+the profile network, so only turned faces are refined.
 """
 
 from dataclasses import replace
@@ -13,46 +14,47 @@ import numpy as np
 from toolkit.faces.face import Face
 from toolkit.geometry.head_pose import head_pose
 from toolkit.landmarks.detection import region_of_mesh
-from toolkit.landmarks.fusion import agreed
+from toolkit.landmarks.fusion import fuse
 from toolkit.landmarks.mediapipe_graphs import Frame, MeshModel
 from toolkit.landmarks.profile_network import ProfilePoints
-from toolkit.photos.types import Photo
+from toolkit.photos.types import Image
 
-SIZES = (0.9, 1.0, 1.1, 1.25)  # of the usual square
-TURNED = 20.0  # degrees of yaw: below, one look is as good
+SQUARE_SCALES = (0.9, 1.0, 1.1, 1.25)  # sides of the squares, relative to the mesh network's own
+MIN_YAW = 20.0  # degrees: below, a single fit is as accurate
 
 
-class SteadyMesh:
-    """Fits the mesh network to a face again and again, and asks the profile network.
+class AveragedMesh:
+    """Refine the mesh of a turned face.
 
     Args:
-        profiles: ask it. On heads that `TurnableHead` turned it is far better than on photos, having learned there.
-        mesh: the mesh network, where it is loaded already.
+        profiles: fuse the mean mesh with the profile network's points. On heads rendered by
+            :class:`toolkit.views.rotate.RotatableHead`, its training data, that network is far better than on photos.
+        mesh: the mesh network, if it is loaded already.
     """
 
     def __init__(self, profiles: bool = True, mesh: MeshModel | None = None) -> None:
-        self._mesh, self._points = mesh or MeshModel(), ProfilePoints() if profiles else None
+        self._mesh, self._profile_points = mesh or MeshModel(), ProfilePoints() if profiles else None
 
-    def __call__(self, photo: Photo, face: Face) -> Face:
-        """The face with the mean mesh, moved to where the profile network sees it; as it is if it is hardly turned.
+    def __call__(self, photo: Image, face: Face) -> Face:
+        """Return the face with a refined mesh, or unchanged if its yaw is below :data:`MIN_YAW`.
 
         Args:
             photo: (H, W, 3) RGB uint8.
             face: in pixels of that photo.
 
         Raises:
-            PhotoRejected: ``bad-mesh``, the points span no frame.
+            PhotoRejected: ``bad-mesh``, the points span no head frame.
         """
-        if abs(head_pose(face.landmarks).yaw) < TURNED:
+        if abs(head_pose(face.landmarks).yaw) < MIN_YAW:
             return face
-        usual = region_of_mesh(face.landmarks)
-        straight, flipped = Frame(photo), Frame(np.ascontiguousarray(photo[:, ::-1]))
+        region = region_of_mesh(face.landmarks)
+        frame, flipped = Frame(photo), Frame(np.ascontiguousarray(photo[:, ::-1]))
         meshes = []
-        for size in SIZES:
-            region = replace(usual, side=usual.side * size)
-            meshes.append(self._mesh.fit(straight, region)[0])
-            meshes.append(self._mesh.fit_mirrored(flipped, region))
-        calm = np.asarray(np.mean(meshes, axis=0))
-        if self._points is not None:
-            calm = agreed(calm, self._points(photo, region_of_mesh(calm)), head_pose(calm).yaw)
-        return replace(face, landmarks=calm)
+        for scale in SQUARE_SCALES:
+            square = replace(region, side=region.side * scale)
+            meshes.append(self._mesh.fit(frame, square)[0])
+            meshes.append(self._mesh.fit_flipped(flipped, square))
+        mean = np.asarray(np.mean(meshes, axis=0))
+        if self._profile_points is not None:
+            mean = fuse(mean, self._profile_points(photo, region_of_mesh(mean)), head_pose(mean).yaw)
+        return replace(face, landmarks=mean)

@@ -1,4 +1,4 @@
-"""Where a face is, before its mesh is known: a detector's find, and the square that the mesh model looks at."""
+"""A detected face, and the square of the photo to which the mesh network is applied."""
 
 import math
 from dataclasses import dataclass, replace
@@ -6,20 +6,22 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from toolkit.errors import PhotoRejected
 from toolkit.geometry.head_pose import level_direction
+from toolkit.geometry.mesh_topology import SKIN
 
-# Rows of Detection.points, MediaPipe's order; left and right are the subject's.
+# Rows of Detection.points, in MediaPipe's order; left and right are the subject's.
 RIGHT_EYE, LEFT_EYE, NOSE, MOUTH, RIGHT_EAR, LEFT_EAR = range(6)
-_MIRRORED = [LEFT_EYE, RIGHT_EYE, NOSE, MOUTH, LEFT_EAR, RIGHT_EAR]
-MESH_MARGIN = 1.5  # side of the mesh model's square over the larger side of the mesh: what it was trained with
+_FLIPPED = [LEFT_EYE, RIGHT_EYE, NOSE, MOUTH, LEFT_EAR, RIGHT_EAR]
+MESH_MARGIN = 1.5  # side of the mesh network's square over the larger side of the mesh, as in its training
 _EARS_PER_EYES = 3.6  # the nose's offset from the ears over that from the eyes; views of known yaw, 10 to 75 degrees
 
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """A square of a photo that may lie askew; pixels and radians (positive: clockwise on the screen)."""
+    """A square of a photo that may be rotated; pixels and radians (positive: clockwise on the screen)."""
 
-    x: float
+    x: float  # center
     y: float
     side: float
     angle: float
@@ -27,16 +29,16 @@ class Region:
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """What a face detector says; pixels of the photo."""
+    """A face as a detector reports it, in pixels of the photo."""
 
     score: float  # 0 to 1
-    x: float  # centre of the box
+    x: float  # center of the box
     y: float
     side: float  # larger side of the box
-    points: NDArray[np.float64]  # (6, 2) eyes, nose tip, mouth, ears; NaN where the detector gives none
+    points: NDArray[np.float64]  # (6, 2) eyes, nose tip, mouth, ears; NaN where the detector reports none
 
-    def mapped(self, matrix: NDArray[np.float64]) -> "Detection":
-        """Carry it through a (2, 3) similarity; one that mirrors swaps left and right."""
+    def transformed(self, matrix: NDArray[np.float64]) -> "Detection":
+        """Map the detection by a (2, 3) similarity; a reflection swaps left and right points."""
         linear, shift = matrix[:, :2], matrix[:, 2]
         determinant = float(np.linalg.det(linear))
         points = self.points @ linear.T + shift
@@ -46,22 +48,22 @@ class Detection:
             x=float(x),
             y=float(y),
             side=self.side * math.sqrt(abs(determinant)),
-            points=points if determinant > 0 else points[_MIRRORED],
+            points=points if determinant > 0 else points[_FLIPPED],
         )
 
 
-def region_of_detection(found: Detection) -> Region:
-    """Guess the square that the mesh model wants from a detector's box and points.
+def region_of_detection(detection: Detection) -> Region:
+    """Estimate the mesh network's square from a detector's box and points.
 
-    MediaPipe takes 1.5 times the box, turned by the eyes. That is too low and too small by a
-    tenth, which moves the mesh's chin by 0.5 % of the crop; and in profile, where the eyes
-    coincide, it is too far back on the head: of views turned by 75 degrees 59 % got a mesh
-    that the model believed in (presence 0.9), and 88 % with this formula.
+    MediaPipe takes 1.5 times the box, rotated by the eye line. This is too low and too small by a
+    tenth, which moves the mesh's chin by 0.5 % of the crop. In profile, where the eyes coincide, it
+    is also too far back on the head: of views at a yaw of 75 degrees 59 % got a mesh with a presence
+    of 0.9 or more, and 88 % with this formula.
 
-    The constants are least-squares fits to where the meshes of 930 photos and 700 views of
-    known yaw lay, one for each of: shift along the head's own axes, side, and angle.
+    The constants are least-squares fits to the meshes of 930 photos and 700 views of known yaw, one
+    fit for each of: shift along the head's axes, side, and angle.
     """
-    right_eye, left_eye, nose, mouth, right_ear, left_ear = found.points.tolist()
+    right_eye, left_eye, nose, mouth, right_ear, left_ear = detection.points.tolist()
     eyes_x, eyes_y = (right_eye[0] + left_eye[0]) / 2, (right_eye[1] + left_eye[1]) / 2
     angle = math.atan2(eyes_x - mouth[0], mouth[1] - eyes_y)
     cos, sin = math.cos(angle), math.sin(angle)
@@ -70,18 +72,35 @@ def region_of_detection(found: Detection) -> Region:
     ) * sin
     if math.isnan(nose_to_ears):
         nose_to_ears = _EARS_PER_EYES * ((nose[0] - eyes_x) * cos + (nose[1] - eyes_y) * sin)
-    turned = min(max(nose_to_ears / found.side, -0.6), 0.6)  # 0 frontal, about 0.45 in profile
-    angle += 0.65 * turned
-    right, low = 0.25 * turned * found.side, (0.05 * turned**2 - 0.047) * found.side
+    turn = min(max(nose_to_ears / detection.side, -0.6), 0.6)  # 0 frontal, about 0.45 in profile
+    angle += 0.65 * turn
+    right, low = 0.25 * turn * detection.side, (0.05 * turn**2 - 0.047) * detection.side
     cos, sin = math.cos(angle), math.sin(angle)
-    return Region(found.x + right * cos - low * sin, found.y + right * sin + low * cos, found.side * 1.65, angle)
+    x, y = detection.x + right * cos - low * sin, detection.y + right * sin + low * cos
+    return Region(x, y, detection.side * 1.65, angle)
 
 
 def region_of_mesh(landmarks: NDArray[np.float64]) -> Region:
-    """The square that the mesh model wants around a mesh that it found: for a second, better look."""
+    """Compute the mesh network's square around a known mesh, for a second and better fit.
+
+    Args:
+        landmarks: (478, 3), pixels of the photo.
+
+    Raises:
+        PhotoRejected: ``bad-mesh``, the points span no head frame.
+    """
     level = level_direction(landmarks)
     upright = np.array([level, [-level[1], level[0]]])
-    points = landmarks[:468, :2] @ upright.T
+    points = landmarks[:SKIN, :2] @ upright.T
     low, high = points.min(axis=0), points.max(axis=0)
     x, y = (low + high) / 2 @ upright
     return Region(float(x), float(y), float(max(high - low)) * MESH_MARGIN, math.atan2(level[1], level[0]))
+
+
+def region_around(landmarks: NDArray[np.float64]) -> Region:
+    """Compute the region as :func:`region_of_mesh` does; a square of one pixel for a degenerate mesh."""
+    try:
+        return region_of_mesh(landmarks)
+    except PhotoRejected:  # the network's points coincide where there is no face at all
+        x, y = landmarks[:, :2].mean(axis=0)
+        return Region(float(x), float(y), 1.0, 0.0)

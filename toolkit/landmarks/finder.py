@@ -1,245 +1,199 @@
-"""The landmarker that the commands use: one look at the photo, and others where the first finds nothing."""
+"""The face finder: one search in the photo, and further searches in other views where the first finds nothing."""
 
-import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from typing import cast
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.errors import ConfigError, PhotoRejected
-from toolkit.faces.face import Face, Landmarker, overlap
+from toolkit.faces.face import Face, overlap, remove_duplicates
 from toolkit.geometry.head_pose import head_pose
 from toolkit.landmarks import search_views
-from toolkit.landmarks.averaging import SteadyMesh
-from toolkit.landmarks.detection import MESH_MARGIN, Detection, Region, region_of_detection, region_of_mesh
-from toolkit.landmarks.mediapipe_graphs import FaceDetector, Frame, MeshModel
-from toolkit.landmarks.mediapipe_tasks import TaskLandmarker
-from toolkit.landmarks.search_views import Look
+from toolkit.landmarks.averaging import AveragedMesh
+from toolkit.landmarks.config import FindConfig
+from toolkit.landmarks.detection import MESH_MARGIN, Detection, region_around, region_of_detection
+from toolkit.landmarks.mediapipe_graphs import BlazeFace, Frame, MeshModel
+from toolkit.landmarks.mediapipe_tasks import TaskFaceFinder
+from toolkit.landmarks.orientation import MIN_ROTATED_SCORE, OrientationSearch, SearchedView
+from toolkit.landmarks.protocols import Detector, Landmarker
+from toolkit.landmarks.registry import DETECTORS, LANDMARKERS, find_class
+from toolkit.landmarks.search_views import SearchView
 from toolkit.landmarks.yunet import YuNet
+from toolkit.photos.types import Image
 
-SURE = 0.9  # a mesh with this presence needs no second look
-SAME = 0.3  # boxes that overlap more are one face
-UPRIGHT_SCORE = 0.86  # a detection that scores less may be of a face on its side or its head
-TURNED_SCORE = 0.65  # below that, a detection is no reason to turn a photo
-AS_IT_IS = 0.07  # how much more believable another orientation must be
-CLOSE = 0.06  # of the face's size: how well meshes from different squares must agree for a photo that was hard
-FIRM = 0.7  # a detection with this score needs a mesh that is believed in, no more
+SURE_PRESENCE = 0.9  # a mesh with this presence is accepted, and not fitted a second time
+SURE_SCORE = 0.7  # a detection with this score is accepted if its mesh has min_presence
+PROFILE_YAW = 40.0  # degrees: meshes at a larger yaw are refined, which costs four times a single fit
 
-# What two detections in one place must score, and their meshes agree, to outweigh a mesh network that doubts.
-VOUCHED, VOUCHED_CLOSE = 1.25, 0.09
-PROFILE = 40.0  # degrees of yaw: below lie ordinary portraits, and many looks cost four times the one
-_PLACED = [1, 10, 133, 152, 234, 362, 454]  # points that say where a mesh lies: nose, forehead, eyes, chin, cheeks
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class FindConfig:
-    """How faces are looked for."""
-
-    min_detection: float = 0.5  # detections that score less are dropped, 0 to 1
-    min_presence: float = 0.5  # meshes that the network believes in less are dropped, 0 to 1
-    retries: bool = True  # look again, in other ways, where nothing is found
-    detector: Path | None = None  # a YuNet .onnx: one more detector for the retries
-    landmarker: Path | None = None  # a face_landmarker.task; None: the models in MediaPipe's wheel
-    steady: bool = True  # look at profiles many times more, and with a network that knows them alone
-
-    def __post_init__(self) -> None:
-        for name in ("min_detection", "min_presence"):
-            if not 0 < getattr(self, name) <= 1:
-                raise ConfigError(f"{name}={getattr(self, name)}: must be above 0, up to 1; try 0.5")
-        for name in ("detector", "landmarker"):
-            path = getattr(self, name)
-            if path is not None and not path.is_file():
-                raise ConfigError(f"{name} {path}: no such file; leave it out for the built-in models")
-        if self.detector is not None and self.landmarker is not None:
-            raise ConfigError("detector and landmarker: a .task bundle brings its own detector; give one of the two")
+# How far apart the meshes fitted to four squares may be in a retry, as a share of the face's size.
+MAX_MESH_DISTANCE = 0.06
+# The same where the presence is too low, but two views confirm the detection; and the least sum of their scores.
+CONFIRMED_MESH_DISTANCE, CONFIRMED_SCORE_SUM = 0.09, 1.25
+_COMPARED_POINTS = [1, 10, 133, 152, 234, 362, 454]  # nose, forehead, eyes, chin, cheeks
 
 
 def open_landmarker(config: FindConfig | None = None) -> Landmarker:
-    """Load the models of MediaPipe's wheel, or those given by path.
-
-    Raises:
-        ConfigError: a given file is missing or is no such model.
-    """
-    config = config or FindConfig()
-    return Cascade(config) if config.landmarker is None else TaskCascade(config)
-
-
-@dataclass(frozen=True, slots=True)
-class _Sighting:
-    """A look and what the detector saw in it."""
-
-    look: Look
-    frame: Frame
-    detections: list[Detection]
-
-
-class Cascade:
-    """Detector, then mesh; where they find nothing, the same in other looks at the photo.
-
-    The first look takes what detector and mesh network both believe in. A retry must not find
-    faces in collars and curtains, so it asks for more: meshes fitted from four different squares,
-    one of them mirrored, must agree on where the face is. Where the mesh network doubts (hard
-    profiles), detections in two different looks must vouch for the place.
-
-    The result for a photo turned by quarters or mirrored is that of the photo itself, carried
-    over: all looks are brought upright and to one handedness before a network sees them.
+    """Load the landmarker that a config asks for: the built-in one, a MediaPipe bundle, or a class of yours.
 
     Args:
-        config: thresholds and models.
+        config: None means the defaults.
+
+    Raises:
+        ConfigError: a model file is missing or invalid.
+    """
+    config = config or FindConfig()
+    if config.landmarker is None:
+        return FaceFinder(config)
+    given = _class_of(LANDMARKERS, "landmarker", config.landmarker)
+    return TaskFaceFinder(config) if given is None else cast(Landmarker, given(config))
+
+
+def open_detector(config: FindConfig) -> Detector | None:
+    """Load the additional detector that a config asks for; None without one.
+
+    Raises:
+        ConfigError: a model file is missing or invalid.
+    """
+    if config.detector is None:
+        return None
+    given = _class_of(DETECTORS, "detector", config.detector)
+    return YuNet(Path(config.detector)) if given is None else cast(Detector, given(config))
+
+
+def _class_of(registered: dict[str, type], option: str, name: str | Path) -> type | None:
+    """Find the class of a name; None for the path of a model file."""
+    found = find_class(registered, str(name))
+    if found is None and not Path(name).is_file():  # registered in the parent of a worker process
+        raise ConfigError(f"{option} {name}: not registered in this process; give module:Class")
+    return found
+
+
+class FaceFinder:
+    """The built-in landmarker: a detector, then the mesh network; where they find nothing, the same in other views.
+
+    The first search accepts faces of which both networks are confident. Retries are stricter, so that no
+    face is found in collars or curtains: the meshes fitted to four different squares, one of them flipped,
+    must agree. Where the mesh network's presence is low (difficult profiles), detections in two different
+    views must confirm the place.
+
+    The result for a photo rotated by quarters or flipped is that of the photo itself, mapped accordingly;
+    see :class:`toolkit.landmarks.orientation.OrientationSearch`.
+
+    Args:
+        config: thresholds and models; ``config.landmarker`` is ignored.
     """
 
     def __init__(self, config: FindConfig) -> None:
         self._config = config
-        self._detector = FaceDetector("Short", config.min_detection)
+        self._detector = BlazeFace("Short", config.min_detection)
         self._mesh = MeshModel()
-        self._yunet = None if config.detector is None else YuNet(config.detector)
+        self._orientation = OrientationSearch(self._detector, self._mesh, rotate=config.retries)
+        self._extra_detector = open_detector(config)
+        self._extra_name = type(self._extra_detector).__name__.lower()  # of its pass in the ledger
 
     @cached_property
-    def _steady(self) -> SteadyMesh:
-        return SteadyMesh(mesh=self._mesh)
+    def _refine_mesh(self) -> AveragedMesh:
+        return AveragedMesh(mesh=self._mesh)
 
     @cached_property
-    def _full_range(self) -> FaceDetector:
-        return FaceDetector("Full", self._config.min_detection)
+    def _full_range(self) -> BlazeFace:
+        return BlazeFace("Full", self._config.min_detection)
 
-    def find(self, photo: NDArray[np.uint8], every: bool = False) -> list[Face]:
-        """See :class:`toolkit.faces.face.Landmarker`."""
-        seen = self._first_sight(photo)
-        faces = _distinct([face for face in self._fits(seen) if self._is_plausible(face)])
+    def find(self, photo: Image, every: bool = False) -> list[Face]:
+        """See :class:`toolkit.landmarks.protocols.Landmarker`."""
+        first = self._orientation.find(photo)
+        faces = [self._fit(first, detection) for detection in first.detections]
+        faces = remove_duplicates([face for face in faces if self._is_accepted(face)])
         if self._config.retries and (every or not faces):
-            faces = self._find_again(seen, faces, every)
-        if self._config.steady:
-            faces = [self._steadied(seen.frame, face) for face in faces]
-        return [search_views.carried(face, seen.look) for face in faces]
+            faces = self._retry(first, faces, every)
+        if self._config.refine_profiles:
+            faces = [self._refine(first.frame, face) for face in faces]
+        return [search_views.face_to_photo(face, first.view) for face in faces]
 
-    def upright(self, photo: NDArray[np.uint8]) -> Look:
-        """The photo upright and of the handedness in which everything else looks at it."""
-        return self._first_sight(photo).look
-
-    def _steadied(self, frame: Frame, face: Face) -> Face:
+    def _refine(self, frame: Frame, face: Face) -> Face:
         try:
-            return self._steady(frame.photo, face) if abs(head_pose(face.landmarks).yaw) >= PROFILE else face
-        except PhotoRejected:  # whoever cuts it will say so
+            is_profile = abs(head_pose(face.landmarks).yaw) >= PROFILE_YAW
+            return self._refine_mesh(frame.photo, face) if is_profile else face
+        except PhotoRejected:  # a degenerate mesh: the crop is rejected with the same reason
             return face
 
-    def _first_sight(self, photo: NDArray[np.uint8]) -> _Sighting:
-        seen = self._sight(search_views.plain(photo))
-        if self._config.retries and (not seen.detections or _may_lie_on_its_side(seen.detections[0])):
-            return self._brought_upright(seen, photo)
-        return seen
+    def _fit(self, searched: SearchedView, detection: Detection) -> Face:
+        """Fit the mesh to a detection; a second time, to the square around the first mesh, if the presence is low."""
+        landmarks, presence = self._mesh.fit(searched.frame, region_of_detection(detection))
+        if presence < SURE_PRESENCE:
+            second, second_presence = self._mesh.fit(searched.frame, region_around(landmarks))
+            if second_presence > presence:
+                landmarks, presence = second, second_presence
+        return Face(landmarks, detection.score, presence, searched.view.name)
 
-    def _sight(self, look: Look) -> _Sighting:
-        look = search_views.handed(look)
-        frame = Frame(look.picture)
-        return _Sighting(look, frame, self._detector.find(frame))
-
-    def _fits(self, seen: _Sighting) -> list[Face]:
-        return [self._fit(seen, detection) for detection in seen.detections]
-
-    def _fit(self, seen: _Sighting, detection: Detection) -> Face:
-        """The mesh in the detection's square; in a better one where the network is not sure."""
-        landmarks, presence = self._mesh.fit(seen.frame, region_of_detection(detection))
-        if presence < SURE:
-            again, presence_again = self._mesh.fit(seen.frame, _region(landmarks))
-            if presence_again > presence:
-                landmarks, presence = again, presence_again
-        return Face(landmarks, detection.score, presence, seen.look.name)
-
-    def _is_plausible(self, face: Face) -> bool:
-        """Detector and mesh network both believe in it, one of them firmly."""
+    def _is_accepted(self, face: Face) -> bool:
         score, presence = face.score or 0, face.presence or 0
-        return presence >= self._config.min_presence and (presence >= SURE or score >= FIRM)
+        return presence >= self._config.min_presence and (presence >= SURE_PRESENCE or score >= SURE_SCORE)
 
-    def _brought_upright(self, plain: _Sighting, photo: NDArray[np.uint8]) -> _Sighting:
-        """Of the photo's four orientations, the one in which its first face is most believable."""
-        turned = map(self._sight, search_views.turned(photo))
-        seen = [plain, *(one for one in turned if one.detections and one.detections[0].score >= TURNED_SCORE)]
-        return max(seen, key=lambda one: self._uprightness(one) + AS_IT_IS * (one is plain))
-
-    def _uprightness(self, seen: _Sighting) -> float:
-        if not seen.detections:
-            return 0.0
-        best = seen.detections[0]
-        region = region_of_detection(best)
-        landmarks, presence = self._mesh.fit(seen.frame, region)
-        again = _region(landmarks)
-        _, presence_again = self._mesh.fit(seen.frame, again)
-        askew = math.degrees(max(abs(region.angle), abs(again.angle)))
-        return best.score + 0.1 * min(presence, presence_again) - 0.002 * askew
-
-    def _find_again(self, seen: _Sighting, faces: list[Face], every: bool) -> list[Face]:
-        """Fit every detection of every other look; all in pixels of the picture that was seen first."""
-        doubted: list[Face] = []
-        for name, detection in self._retries(seen):
+    def _retry(self, first: SearchedView, faces: list[Face], every: bool) -> list[Face]:
+        """Fit the detections of all other views; faces are in pixels of the first view."""
+        unconfirmed: list[Face] = []
+        for name, detection in self._retry_detections(first):
             if any(_covers(known, detection) for known in faces):
                 continue
-            face, agreement = self._fit_carefully(seen.frame, detection, name)
-            if (face.presence or 0) >= self._config.min_presence and agreement < CLOSE:
-                faces = _distinct([*faces, face])
+            face, distance = self._fit_four_squares(first.frame, detection, name)
+            if (face.presence or 0) >= self._config.min_presence and distance < MAX_MESH_DISTANCE:
+                faces = remove_duplicates([*faces, face])
                 if not every:
                     return faces
-            elif agreement < VOUCHED_CLOSE:
-                doubted.append(face)
-        return faces or _vouched(doubted)
+            elif distance < CONFIRMED_MESH_DISTANCE:
+                unconfirmed.append(face)
+        return faces or _confirmed(unconfirmed, self._extra_name)
 
-    def _retries(self, seen: _Sighting) -> Iterator[tuple[str, Detection]]:
-        """Detections by the name of their look, the cheapest and likeliest looks first."""
-        picture = seen.look.picture
-        plain, padded = search_views.plain(picture), search_views.padded(picture)
-        yield from ((plain.name, detection) for detection in seen.detections)
-        if self._yunet is not None:
-            for look in (plain, padded):
-                yield from (("yunet", found.mapped(look.to_photo)) for found in self._yunet.find(look.picture))
-        for look, detector in (
+    def _retry_detections(self, first: SearchedView) -> Iterator[tuple[str, Detection]]:
+        """Yield detections with the name of their pass, the cheapest and most successful passes first."""
+        image = first.view.image
+        original, padded = search_views.original_view(image), search_views.padded_view(image)
+        yield from ((original.name, detection) for detection in first.detections)
+        if self._extra_detector is not None:
+            for view in (original, padded):
+                for detection in self._extra_detector.find(view.image):
+                    yield self._extra_name, detection.transformed(view.to_photo)
+        for view, detector in (
             (padded, self._detector),
             (replace(padded, name="full-range"), self._full_range),
-            (search_views.mirrored(plain, "mirrored"), self._detector),
-            (replace(plain, name="full-range"), self._full_range),
+            (search_views.flipped(original, "mirrored"), self._detector),
+            (replace(original, name="full-range"), self._full_range),
         ):
-            yield from _detections(look, detector)
-        for look in search_views.turned(picture):
-            yield from (
-                (name, found) for name, found in _detections(look, self._detector) if found.score >= TURNED_SCORE
-            )
-        for look in search_views.profile_hints(picture):
-            yield from _detections(look, self._detector)
-        for look in search_views.tiles(picture):
-            yield from _detections(look, self._full_range)
+            yield from _detections(view, detector)
+        for view in search_views.rotated_views(image):
+            for name, detection in _detections(view, self._detector):
+                if detection.score >= MIN_ROTATED_SCORE:
+                    yield name, detection
+        for view in search_views.profile_cascade_views(image):
+            yield from _detections(view, self._detector)
+        for view in search_views.tile_views(image):
+            yield from _detections(view, self._full_range)
 
-    def _fit_carefully(self, frame: Frame, detection: Detection, name: str) -> tuple[Face, float]:
-        """The mesh, and how far apart meshes from four squares put it, as a share of the face's size."""
+    def _fit_four_squares(self, frame: Frame, detection: Detection, name: str) -> tuple[Face, float]:
+        """Fit the mesh to four squares; return the face and how far apart the meshes are, as a share of its size."""
         first, presence = self._mesh.fit(frame, region_of_detection(detection))
-        region = _region(first)
-        second, presence_again = self._mesh.fit(frame, region)
+        region = region_around(first)
+        second, second_presence = self._mesh.fit(frame, region)
         wider, _ = self._mesh.fit(frame, replace(region, side=region.side * 1.15))
-        mirror = Frame(np.asarray(cv2.flip(frame.photo, 1), np.uint8))
-        flipped = self._mesh.fit_mirrored(mirror, region)
-        apart = max(
-            float(np.hypot(*(second[_PLACED, :2] - other[_PLACED, :2]).T).mean()) for other in (first, wider, flipped)
-        )
-        return Face(second, detection.score, min(presence, presence_again), name), apart / region.side * MESH_MARGIN
+        flipped = self._mesh.fit_flipped(Frame(np.asarray(cv2.flip(frame.photo, 1), np.uint8)), region)
+        distance = max(_mean_distance(second, other) for other in (first, wider, flipped))
+        face = Face(second, detection.score, min(presence, second_presence), name)
+        return face, distance / region.side * MESH_MARGIN
 
 
-def _may_lie_on_its_side(found: Detection) -> bool:
-    """Upright frontal faces score more: 1 % of 146 scored below 0.84; on their sides none scored above 0.88."""
-    return found.score < UPRIGHT_SCORE or abs(region_of_detection(found).angle) > math.radians(45)
+def _mean_distance(mesh: NDArray[np.float64], other: NDArray[np.float64]) -> float:
+    return float(np.hypot(*(mesh[_COMPARED_POINTS, :2] - other[_COMPARED_POINTS, :2]).T).mean())
 
 
-def _detections(look: Look, detector: FaceDetector) -> Iterator[tuple[str, Detection]]:
-    for found in detector.find(Frame(look.picture)):
-        yield look.name, found.mapped(look.to_photo)
-
-
-def _region(landmarks: NDArray[np.float64]) -> Region:
-    try:
-        return region_of_mesh(landmarks)
-    except PhotoRejected:  # a mesh shrunk to a point, where there is no face at all
-        x, y = landmarks[:, :2].mean(axis=0)
-        return Region(float(x), float(y), 1.0, 0.0)
+def _detections(view: SearchView, detector: BlazeFace) -> Iterator[tuple[str, Detection]]:
+    for detection in detector.find(Frame(view.image)):
+        yield view.name, detection.transformed(view.to_photo)
 
 
 def _covers(face: Face, detection: Detection) -> bool:
@@ -247,59 +201,15 @@ def _covers(face: Face, detection: Detection) -> bool:
     return left < detection.x < right and top < detection.y < bottom
 
 
-def _vouched(doubted: list[Face]) -> list[Face]:
-    """Of faces that the mesh network doubts, the best that the detector sees in one place with and without a border."""
-    known = [
-        max(bordered, other, key=lambda face: face.score or 0)
-        for bordered in doubted
-        for other in doubted
-        if bordered.found_by == "padded"
-        and other.found_by in ("plain", "mirrored", "full-range", "yunet")
-        and (bordered.score or 0) + (other.score or 0) >= VOUCHED
-        and overlap(bordered, other) > 0.5
+def _confirmed(faces: list[Face], extra_name: str) -> list[Face]:
+    """Return the best face of low presence that is detected in one place both with and without padding, if any."""
+    confirmed = [
+        max(padded, other, key=lambda face: face.score or 0)
+        for padded in faces
+        for other in faces
+        if padded.found_by == "padded"
+        and other.found_by in ("plain", "mirrored", "full-range", extra_name)
+        and (padded.score or 0) + (other.score or 0) >= CONFIRMED_SCORE_SUM
+        and overlap(padded, other) > 0.5
     ]
-    return [max(known, key=lambda face: face.score or 0)] if known else []
-
-
-def _distinct(faces: list[Face]) -> list[Face]:
-    kept: list[Face] = []
-    for face in sorted(faces, key=lambda face: -(face.score or 0)):
-        if all(overlap(face, other) <= SAME for other in kept):
-            kept.append(face)
-    return kept
-
-
-class TaskCascade:
-    """A Face Landmarker bundle, shown the photo upright, and in other ways where it finds nothing.
-
-    Args:
-        config: thresholds, and the bundle's path.
-
-    Raises:
-        ConfigError: the bundle is missing or is none.
-    """
-
-    def __init__(self, config: FindConfig) -> None:
-        if config.landmarker is None:
-            raise ConfigError("landmarker: none given; this cascade runs a face_landmarker.task")
-        self._retries = config.retries
-        self._built_in = Cascade(replace(config, landmarker=None))
-        self._task = TaskLandmarker(config.landmarker, config.min_detection, config.min_presence)
-
-    def find(self, photo: NDArray[np.uint8], every: bool = False) -> list[Face]:
-        """See :class:`toolkit.faces.face.Landmarker`."""
-        first = self._built_in.upright(photo)
-        picture = np.ascontiguousarray(first.picture)
-        faces = self._task.find(picture)
-        if self._retries and (every or not faces):
-            for look in (
-                search_views.padded(picture),
-                *search_views.profile_hints(picture),
-                *search_views.tiles(picture),
-            ):
-                faces = _distinct(
-                    [*faces, *(search_views.carried(face, look) for face in self._task.find(look.picture))]
-                )
-                if faces and not every:
-                    break
-        return [search_views.carried(face, first) for face in faces]
+    return [max(confirmed, key=lambda face: face.score or 0)] if confirmed else []

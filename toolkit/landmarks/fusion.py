@@ -1,7 +1,7 @@
-"""Two networks' views of one turned face, made one.
+"""Fusion of the mesh network's result and the profile network's points for one turned face.
 
-The mesh network sees all of the face, and loses sides of faces; the profile network sees 39 points, and was taught on
-drawn heads alone. They err in different places, so between them the points lie nearer to where people mark them.
+The mesh network covers the whole face but is often wrong on profiles; the profile network has 39 points and was trained
+on rendered heads alone. Their errors are independent, so a weighted mean lies nearer to where people mark the points.
 """
 
 from functools import cache
@@ -9,23 +9,35 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.faces.shape_model import fit_points, known_shapes
+from toolkit.faces.shape_model import fit_points, load_face_shapes
 from toolkit.geometry.mesh_topology import MIRROR, SKIN
-from toolkit.landmarks.profile_network import CHIN, EYE, IRIS, JAW, LIPS, LOST, POINTS, ROOT, Profile, numbers_seen
+from toolkit.landmarks.profile_network import (
+    CHIN_ROW,
+    EYE,
+    IRIS,
+    JAW,
+    LIPS,
+    MAX_SPREAD,
+    NOSE_ROOT_ROW,
+    POINTS,
+    ProfileLandmarks,
+    visible_indices,
+)
 
 Points = NDArray[np.float64]
-SHARE = 0.7  # of the way from the mesh to the profile network's points: nearest to people's fiducials, by a little
-TURNED = (25.0, 45.0)  # degrees of yaw: from none of that to all of it
-SPREAD = (LOST - 0.003, LOST + 0.003)  # of its looks: from all of it to none
-APART = 0.1  # of the distance from the root of the nose to the chin: one of the two is lost
-REACH, STIFFNESS = 0.4, 0.5  # head coordinates, how far around a point the mesh follows it; and how reluctantly
-UNSURE = 0.3  # weight of the jaw's points, which slide along it
-_SEEN = np.flatnonzero(POINTS < SKIN)
-_FIRM = np.flatnonzero(~np.isin(POINTS, [*IRIS, *JAW, *LIPS]))  # of lips, open ones above all, the mesh knows more
+PROFILE_WEIGHT = 0.7  # of the profile network against the mesh: the best of those tried, by a small margin
+YAW_RANGE = (25.0, 45.0)  # degrees of yaw over which that weight rises from none to all of it
+SPREAD_RANGE = (MAX_SPREAD - 0.003, MAX_SPREAD + 0.003)  # of the profile network, over which it falls to none
+MAX_DISTANCE = 0.1  # in nose root-chin distances: beyond, one of the two networks has failed
+SMOOTHING_WIDTH = 0.4  # head coordinates: deviation of the Gaussian kernel with which displacements are interpolated
+SMOOTHING = 0.5  # regularization of that interpolation
+JAW_WEIGHT = 0.3  # of the jaw's points, which are uncertain along the jaw
+_SKIN_ROWS = np.flatnonzero(POINTS < SKIN)
+_RELIABLE_ROWS = np.flatnonzero(~np.isin(POINTS, [*IRIS, *JAW, *LIPS]))  # the mesh network is better at lips
 
 
-def agreed(mesh: Points, profile: Profile, yaw: float) -> Points:
-    """The mesh moved towards the profile network's points; where the mesh is lost, one made from these points.
+def fuse(mesh: Points, profile: ProfileLandmarks, yaw: float) -> Points:
+    """Move the mesh towards the profile network's points; where the mesh has failed, rebuild it from these points.
 
     Args:
         mesh: (478, 3) pixels of the photo.
@@ -33,49 +45,48 @@ def agreed(mesh: Points, profile: Profile, yaw: float) -> Points:
         yaw: of the mesh, degrees.
 
     Returns:
-        (478, 3).
+        (478, 3) pixels of the photo.
     """
-    if apart(mesh, profile) > APART:
-        return rebuilt(profile) if profile.spread < LOST else mesh
-    trust = float(np.interp(profile.spread, SPREAD, (1, 0)))
-    return _moved(mesh, profile, SHARE * trust * float(np.interp(abs(yaw), TURNED, (0, 1))))
+    if mean_distance(mesh, profile) > MAX_DISTANCE:
+        return mesh_from_profile(profile) if profile.spread < MAX_SPREAD else mesh
+    trust = float(np.interp(profile.spread, SPREAD_RANGE, (1, 0)))
+    return _move(mesh, profile, PROFILE_WEIGHT * trust * float(np.interp(abs(yaw), YAW_RANGE, (0, 1))))
 
 
-def apart(mesh: Points, profile: Profile) -> float:
-    """How far a mesh is from the profile network's points in the mean, in distances from nose root to chin."""
-    size = np.linalg.norm(profile.points[CHIN] - profile.points[ROOT])
-    off = mesh[profile.numbers, :2] - profile.points
-    return float(np.linalg.norm(off[_FIRM], axis=1).mean() / max(float(size), 1e-6))
+def mean_distance(mesh: Points, profile: ProfileLandmarks) -> float:
+    """Return the mean distance of a mesh from the profile network's points, in nose root-chin distances."""
+    size = np.linalg.norm(profile.points[CHIN_ROW] - profile.points[NOSE_ROOT_ROW])
+    off = mesh[profile.indices, :2] - profile.points
+    return float(np.linalg.norm(off[_RELIABLE_ROWS], axis=1).mean() / max(float(size), 1e-6))
 
 
-def rebuilt(profile: Profile) -> Points:
-    """(478, 3) pixels: the likeliest face with these points."""
-    weights = np.where(np.isin(POINTS, JAW), UNSURE, 1.0)
-    fit = fit_points(profile.points[_SEEN], profile.numbers[_SEEN], weights[_SEEN], profile.near)
-    skin = fit.on_photo(fit.shape)
+def mesh_from_profile(profile: ProfileLandmarks) -> Points:
+    """Compute a mesh, (478, 3) pixels, by a fit of the shape model to the profile network's points."""
+    weights = np.where(np.isin(POINTS, JAW), JAW_WEIGHT, 1.0)
+    fit = fit_points(profile.points[_SKIN_ROWS], profile.indices[_SKIN_ROWS], weights[_SKIN_ROWS], profile.near_side)
+    skin = fit.project(fit.shape)
     irises = np.repeat([skin[EYE].mean(axis=0), skin[MIRROR[EYE]].mean(axis=0)], 5, axis=0)
     return np.concatenate([skin, irises])
 
 
-def _moved(mesh: Points, profile: Profile, share: float) -> Points:
-    """Shift the mesh, and bend it smoothly, so that its points come nearer to the profile network's."""
-    numbers = profile.numbers[_FIRM]
-    off = profile.points[_FIRM] - mesh[numbers, :2]
-    middle = off.mean(axis=0)
+def _move(mesh: Points, profile: ProfileLandmarks, weight: float) -> Points:
+    """Translate the mesh, and deform it smoothly, towards the profile network's points."""
+    off = profile.points[_RELIABLE_ROWS] - mesh[profile.indices[_RELIABLE_ROWS], :2]
+    translation = off.mean(axis=0)
     moved = mesh.copy()
-    moved[:, :2] += share * middle
-    moved[:SKIN, :2] += share * _follows(profile.near) @ (off - middle)
+    moved[:, :2] += weight * translation
+    moved[:SKIN, :2] += weight * _interpolation(profile.near_side) @ (off - translation)
     return moved
 
 
 @cache
-def _follows(near: float) -> Points:
-    """(468, N): how far each point of the skin goes along when one of the profile network's points is moved by 1."""
-    mean, _ = known_shapes()
-    places = mean[numbers_seen(near)[_FIRM]]
+def _interpolation(near_side: float) -> Points:
+    """Compute the (468, N) matrix that interpolates displacements of N profile points at all points of the skin."""
+    mean, _ = load_face_shapes()
+    centers = mean[visible_indices(near_side)[_RELIABLE_ROWS]]
 
     def kernel(points: Points) -> Points:
-        away = np.linalg.norm(points[:, None] - places, axis=2)
-        return np.asarray(np.exp(-((away / REACH) ** 2) / 2))
+        distance = np.linalg.norm(points[:, None] - centers, axis=2)
+        return np.asarray(np.exp(-((distance / SMOOTHING_WIDTH) ** 2) / 2))
 
-    return np.asarray(kernel(mean) @ np.linalg.inv(kernel(places) + STIFFNESS * np.eye(len(places))))
+    return np.asarray(kernel(mean) @ np.linalg.inv(kernel(centers) + SMOOTHING * np.eye(len(centers))))

@@ -1,9 +1,9 @@
-"""MediaPipe's own graphs, taken apart: its two face detectors and its mesh model, each to be called alone.
+"""MediaPipe's networks, each in a graph of its own: two face detectors, the face mesh and person segmentation.
 
-MediaPipe's FaceMesh class hides the detector's score, the mesh model's belief in its own
-result, and the square it looks at. Called alone, the parts let us choose the square (see
-:mod:`toolkit.landmarks.detection`) and look again where the first look fails, at the same speed.
-The models travel in the wheel: no download.
+MediaPipe's FaceMesh class hides the detector's score, the presence that the mesh network reports,
+and the square that is its input. Separate graphs make it possible to choose the square (see
+:mod:`toolkit.landmarks.detection`) and to repeat a failed search, at the same speed. The models
+are part of MediaPipe's wheel, so nothing is downloaded.
 """
 
 import contextlib
@@ -18,29 +18,30 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.faces.face import mirrored
+from toolkit.faces.face import flip_landmarks
 from toolkit.landmarks.detection import Detection, Region
+from toolkit.photos.types import Image
 
 Range = Literal["Short", "Full"]
 
-# A NormalizedLandmarkList on the wire: for each point a field head and the length, then x, y, z, each behind its tag.
-# Unpacking the points one by one takes a twentieth of all the time.
+# A serialized NormalizedLandmarkList: for each point a tag and the length, then x, y, z, each after its tag.
+# Parsing the points one by one takes a twentieth of all the time.
 _POINT = np.dtype([("head", "V2"), ("tx", "u1"), ("x", "<f4"), ("ty", "u1"), ("y", "<f4"), ("tz", "u1"), ("z", "<f4")])
 
-# The network puts all points this far to the right, as a share of its square (0.3 pixels of its 192): half the mean
-# difference between the meshes of 200 photos and of their mirror images.
-RIGHTWARD = 0.0015
+# Bias of the mesh network: all its points lie this far to the right, as a share of its square (0.3 pixels of its 192).
+# It is half the mean difference between the meshes of 200 photos and of their mirror images.
+X_BIAS = 0.0015
 _PRESENCE = "facelandmarkcpu__face_presence_score"
 
 
 class Frame:
-    """One photo packed for MediaPipe, once for all graphs that look at it.
+    """A photo converted for MediaPipe once, for several graphs.
 
     Args:
         photo: (H, W, 3) RGB uint8.
     """
 
-    def __init__(self, photo: NDArray[np.uint8]) -> None:
+    def __init__(self, photo: Image) -> None:
         from mediapipe import ImageFormat
         from mediapipe.python import packet_creator
 
@@ -49,17 +50,18 @@ class Frame:
         self.packet = packet_creator.create_image_frame(np.ascontiguousarray(photo), image_format=ImageFormat.SRGB)
 
 
-class FaceDetector:
-    """BlazeFace: ``Short`` sees faces that fill much of the photo, ``Full`` smaller ones, in thrice the time.
+class BlazeFace:
+    """MediaPipe's face detector.
 
     Args:
-        reach: which of the two.
-        min_score: below this, finds are dropped.
+        model_range: ``Short`` finds faces that fill much of the photo, ``Full`` smaller ones, in three times the time.
+        min_score: detections with a lower score are dropped, 0 to 1.
     """
 
-    def __init__(self, reach: Range, min_score: float) -> None:
+    def __init__(self, model_range: Range, min_score: float) -> None:
         self._graph = _Graph(
-            f'input_stream: "image" output_stream: "detections" node {{ calculator: "FaceDetection{reach}RangeCpu"'
+            'input_stream: "image" output_stream: "detections" node {'
+            f' calculator: "FaceDetection{model_range}RangeCpu"'
             ' input_stream: "IMAGE:image" output_stream: "DETECTIONS:detections" }',
             outputs=["detections"],
             side_inputs={},
@@ -67,7 +69,7 @@ class FaceDetector:
         )
 
     def find(self, frame: Frame) -> list[Detection]:
-        """Find faces, best score first, pixels of the photo."""
+        """Find the faces of a photo: detections in its pixels, best score first."""
         from mediapipe.framework.formats.detection_pb2 import Detection as Message
 
         packet = self._graph.run(image=frame.packet).get("detections")
@@ -76,17 +78,17 @@ class FaceDetector:
         scale = np.array([frame.width, frame.height])
         found = []
         for message in map(Message.FromString, self._graph.unpack_list(packet)):
-            place = message.location_data
-            box = place.relative_bounding_box
-            centre = np.array([box.xmin + box.width / 2, box.ymin + box.height / 2]) * scale
-            points = np.array([(point.x, point.y) for point in place.relative_keypoints]) * scale
+            location = message.location_data
+            box = location.relative_bounding_box
+            center = np.array([box.xmin + box.width / 2, box.ymin + box.height / 2]) * scale
+            points = np.array([(point.x, point.y) for point in location.relative_keypoints]) * scale
             side = max(box.width * frame.width, box.height * frame.height)
-            found.append(Detection(message.score[0], float(centre[0]), float(centre[1]), side, points))
+            found.append(Detection(message.score[0], float(center[0]), float(center[1]), side, points))
         return sorted(found, key=lambda one: -one.score)
 
 
 class MeshModel:
-    """The Face Mesh network with attention: 478 points of the face in a given square."""
+    """MediaPipe's Face Mesh network with attention: 478 points of the face in a given square."""
 
     def __init__(self) -> None:
         from mediapipe.framework.formats.rect_pb2 import NormalizedRect
@@ -104,11 +106,11 @@ class MeshModel:
         )
 
     def fit(self, frame: Frame, region: Region) -> tuple[NDArray[np.float64], float]:
-        """Fit the mesh.
+        """Run the network on a square of a photo.
 
         Returns:
             (478, 3) landmarks: x, y in pixels of the photo, z on the same scale, away from
-            the camera; and the presence, the network's belief that a face is there, 0 to 1.
+            the camera; and the presence, the network's confidence that the square shows a face, 0 to 1.
         """
         rect = self._rect(
             x_center=region.x / frame.width,
@@ -119,32 +121,32 @@ class MeshModel:
         )
         packets = self._graph.run(image=frame.packet, region=self._pack(rect))
         points = np.frombuffer(self._graph.unpack(packets["landmarks"]), _POINT)
-        # Pixel numbers go in and come out as if they were shares of the width: MediaPipe samples the square without the
-        # half pixel between a pixel's edge and its centre. Taken so, a photo turned by 180 degrees gives the same mesh.
+        # Coordinates are divided by the width, without half a pixel: MediaPipe's sampling of the square ignores the
+        # offset between a pixel's edge and its center. So a photo rotated by 180 degrees gives the same mesh.
         landmarks = np.empty((len(points), 3))
-        back = RIGHTWARD * region.side
-        landmarks[:, 0] = points["x"] * float(frame.width) - back * math.cos(region.angle)
-        landmarks[:, 1] = points["y"] * float(frame.height) - back * math.sin(region.angle)
+        bias = X_BIAS * region.side
+        landmarks[:, 0] = points["x"] * float(frame.width) - bias * math.cos(region.angle)
+        landmarks[:, 1] = points["y"] * float(frame.height) - bias * math.sin(region.angle)
         landmarks[:, 2] = points["z"] * float(frame.width)
         return landmarks, self._graph.unpack_float(packets[_PRESENCE])
 
-    def fit_mirrored(self, flipped: Frame, region: Region) -> NDArray[np.float64]:
-        """Fit the mesh to a photo's mirror image.
+    def fit_flipped(self, flipped: Frame, region: Region) -> NDArray[np.float64]:
+        """Run the network on the horizontally flipped photo.
 
         Args:
-            flipped: the mirror image.
+            flipped: the flipped photo.
             region: of the photo itself.
 
         Returns:
-            (478, 3) landmarks of the photo itself, as :meth:`fit` has them.
+            (478, 3) landmarks of the photo itself, as :meth:`fit` returns them.
         """
-        across = flipped.width - 1
-        landmarks, _ = self.fit(flipped, replace(region, x=across - region.x, angle=-region.angle))
-        return mirrored(landmarks, flipped.width)
+        region = replace(region, x=flipped.width - 1 - region.x, angle=-region.angle)
+        landmarks, _ = self.fit(flipped, region)
+        return flip_landmarks(landmarks, flipped.width)
 
 
 class PersonModel:
-    """Selfie segmentation: which pixels show a person."""
+    """MediaPipe's selfie segmentation."""
 
     def __init__(self) -> None:
         self._graph = _Graph(
@@ -152,26 +154,30 @@ class PersonModel:
             ' calculator: "SelfieSegmentationCpu" input_stream: "IMAGE:image" output_stream: "SEGMENTATION_MASK:mask"'
             ' input_side_packet: "MODEL_SELECTION:model" }',
             outputs=["mask"],
-            side_inputs={"model": 1},  # the wide one: half the work, and profiles keep as much of who they are
+            side_inputs={"model": 1},  # the landscape model: half the time, and the views keep as much of the identity
             settings={},
         )
 
-    def mask(self, photo: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """(H, W) float32, 0 to 1, for (H, W, 3) RGB uint8; the network sees 144 x 256 of it."""
+    def mask(self, photo: Image) -> NDArray[np.float32]:
+        """Segment the person of an (H, W, 3) RGB photo.
+
+        Returns:
+            (H, W) float32, 0 to 1; the network's resolution is 144 x 256.
+        """
         packet = self._graph.run(image=Frame(photo).packet)["mask"]
         return np.array(self._graph.unpack_image(packet).numpy_view(), np.float32)
 
 
 class _Graph:
-    """A MediaPipe graph given as text, run by the calling thread.
+    """A MediaPipe graph that runs in the calling thread.
 
-    With a process per core there is nothing for MediaPipe's own thread pool to gain.
+    One process runs per core, so MediaPipe's thread pool would gain nothing.
 
     Args:
-        text: a CalculatorGraphConfig in protobuf's text form.
-        outputs: streams to observe.
-        side_inputs: flags and numbers given once, at the start.
-        settings: calculator -> (option, value): set wherever the expanded graph has that calculator.
+        text: a CalculatorGraphConfig in protobuf's text format.
+        outputs: names of the streams to observe.
+        side_inputs: values of the side packets.
+        settings: calculator -> (option, value), set at each such calculator of the expanded graph.
     """
 
     def __init__(
@@ -184,7 +190,7 @@ class _Graph:
             from mediapipe.python._framework_bindings import _packet_getter, calculator_graph
             from mediapipe.python._framework_bindings.validated_graph_config import ValidatedGraphConfig
 
-            _say_where_models_are()
+            _set_resource_folder()
             stored = ValidatedGraphConfig()
             stored.initialize(graph_config=text_format.Parse(text, CalculatorGraphConfig()))
             config = CalculatorGraphConfig.FromString(stored.binary_config)
@@ -204,8 +210,8 @@ class _Graph:
         self._runs = 0
 
     def run(self, **inputs: Any) -> dict[str, Any]:
-        """One packet into each input stream; what came out, by stream."""
-        self._runs += 1  # the graph wants a time that grows
+        """Send one packet to each input stream; return the packets of the outputs by stream."""
+        self._runs += 1  # the timestamp, which must increase
         self._outputs.clear()
         with quiet_stderr() if self._runs == 1 else contextlib.nullcontext():
             for stream, packet in inputs.items():
@@ -214,8 +220,8 @@ class _Graph:
         return self._outputs
 
 
-def _say_where_models_are() -> None:
-    """Graphs name their models relative to the folder that holds the package."""
+def _set_resource_folder() -> None:
+    """Set the folder to which the graphs' model paths are relative: the one that contains the package."""
     import mediapipe
     from mediapipe.python._framework_bindings import resource_util
 
@@ -223,9 +229,9 @@ def _say_where_models_are() -> None:
 
 
 def _set(node: Any, option: str, value: float) -> None:
-    """Set one option of a calculator; the expanded graph keeps options packed, with their type in the URL."""
+    """Set one option of a calculator; in the expanded graph its options are packed messages."""
     from google.protobuf import symbol_database
-    from mediapipe.calculators.tensor import tensors_to_detections_calculator_pb2  # noqa: F401  registers its options
+    from mediapipe.calculators.tensor import tensors_to_detections_calculator_pb2  # noqa: F401  registers the message
     from mediapipe.calculators.util import thresholding_calculator_pb2  # noqa: F401
 
     symbols = symbol_database.Default()
@@ -240,7 +246,7 @@ def _set(node: Any, option: str, value: float) -> None:
 
 @contextlib.contextmanager
 def quiet_stderr() -> Iterator[None]:
-    """Hold back stderr: MediaPipe's C++ greets there on its first run, whatever its log level is."""
+    """Silence stderr: MediaPipe's C++ code logs there on its first run, at any log level."""
     sys.stderr.flush()
     kept = os.dup(2)
     with open(os.devnull, "w") as nowhere:  # noqa: PTH123

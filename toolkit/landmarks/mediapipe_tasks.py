@@ -1,34 +1,73 @@
-"""MediaPipe's Tasks API, with a Face Landmarker bundle given by path."""
+"""A landmarker that runs a MediaPipe Face Landmarker bundle, given by path."""
 
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from toolkit.errors import ConfigError
-from toolkit.faces.face import Face
-from toolkit.landmarks.mediapipe_graphs import quiet_stderr
+from toolkit.faces.face import Face, remove_duplicates
+from toolkit.landmarks import search_views
+from toolkit.landmarks.config import FindConfig
+from toolkit.landmarks.mediapipe_graphs import BlazeFace, MeshModel, quiet_stderr
+from toolkit.landmarks.orientation import OrientationSearch
 from toolkit.model_files import require_model
+from toolkit.photos.types import Image
 
-MAX_FACES = 16  # per look
+MAX_FACES = 16  # per view
+
+
+class TaskFaceFinder:
+    """Run a Face Landmarker bundle on the upright photo, and on other views of it where it finds nothing.
+
+    Args:
+        config: thresholds, and the path of a ``face_landmarker.task``.
+
+    Raises:
+        ConfigError: the file is missing or invalid.
+    """
+
+    def __init__(self, config: FindConfig) -> None:
+        if config.landmarker is None:
+            raise ConfigError("landmarker: none given; this finder runs a face_landmarker.task")
+        self._retries = config.retries
+        detector = BlazeFace("Short", config.min_detection)
+        self._orientation = OrientationSearch(detector, MeshModel(), rotate=config.retries)
+        self._task = TaskLandmarker(Path(config.landmarker), config.min_detection, config.min_presence)
+
+    def find(self, photo: Image, every: bool = False) -> list[Face]:
+        """See :class:`toolkit.landmarks.protocols.Landmarker`."""
+        upright = self._orientation.find(photo).view
+        image = np.ascontiguousarray(upright.image)
+        faces = self._task.find(image)
+        if self._retries and (every or not faces):
+            for view in (
+                search_views.padded_view(image),
+                *search_views.profile_cascade_views(image),
+                *search_views.tile_views(image),
+            ):
+                found = [search_views.face_to_photo(face, view) for face in self._task.find(view.image)]
+                faces = remove_duplicates([*faces, *found])
+                if faces and not every:
+                    break
+        return [search_views.face_to_photo(face, upright) for face in faces]
 
 
 class TaskLandmarker:
-    """One look at a photo; :class:`toolkit.landmarks.finder.TaskCascade` looks again where that finds nothing.
+    """Run a Face Landmarker bundle on one image.
 
     Args:
         bundle: a ``face_landmarker.task`` file.
-        min_detection: faces that the detector believes in less are dropped, 0 to 1.
-        min_presence: meshes that the network believes in less are dropped, 0 to 1.
+        min_detection: detections with a lower score are dropped, 0 to 1.
+        min_presence: meshes with a lower presence are dropped, 0 to 1.
 
     Raises:
-        ConfigError: the file is missing or is no such bundle.
+        ConfigError: the file is missing or invalid.
     """
 
     def __init__(self, bundle: Path, min_detection: float = 0.5, min_presence: float = 0.5) -> None:
-        require_model(bundle, "", "give a face_landmarker.task, or leave --landmarker out")
+        require_model(bundle, "landmarker ", "give a face_landmarker.task, or leave --landmarker out")
         with quiet_stderr():
             import mediapipe
             from mediapipe.tasks.python import BaseOptions, vision
@@ -43,15 +82,15 @@ class TaskLandmarker:
             try:
                 self._task: Any = vision.FaceLandmarker.create_from_options(options)
             except (RuntimeError, ValueError) as error:
-                raise ConfigError(f"{bundle}: not a Face Landmarker bundle ({error})") from error
+                raise ConfigError(f"landmarker {bundle}: not a Face Landmarker bundle ({error})") from error
 
-    def find(self, photo: NDArray[np.uint8]) -> list[Face]:
-        """See :class:`toolkit.faces.face.Landmarker`; this adapter reports no score."""
-        found = self._task.detect(self._pack(np.ascontiguousarray(photo)))
-        height, width = photo.shape[:2]
+    def find(self, image: Image) -> list[Face]:
+        """Find the faces of an (H, W, 3) RGB image, in its pixels; MediaPipe reports no scores for them."""
+        found = self._task.detect(self._pack(np.ascontiguousarray(image)))
+        height, width = image.shape[:2]
         scale = np.array([width, height, width])
         return [
-            # No half pixel: see MeshModel.fit.
+            # Coordinates without half a pixel: see MeshModel.fit.
             Face(np.array([(point.x, point.y, point.z) for point in mesh]) * scale, None)
             for mesh in found.face_landmarks
         ]

@@ -1,7 +1,7 @@
-"""Points of a face seen from the side, by a network that learned them from turned heads.
+"""Landmarks of a face seen from the side, by a small network trained on rotated heads.
 
-MediaPipe's mesh network was made for faces that look at the camera: on true profiles with long hair, caps or hard
-light it loses nose and mouth. This one knows nothing else than sides of faces, and errs in other places.
+MediaPipe's mesh network is made for faces that look at the camera: on true profiles with long hair, caps or hard
+light it misplaces nose and mouth. This network is trained on turned faces alone, and its errors are others.
 """
 
 import math
@@ -13,111 +13,112 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.geometry import mesh_topology
 from toolkit.geometry.affine import compose, invert
-from toolkit.geometry.mesh_topology import MIRROR
+from toolkit.geometry.mesh_topology import CHIN, MIRROR, NOSE_ROOT
 from toolkit.landmarks.detection import Region
-from toolkit.photos.resample import cut
+from toolkit.photos.resample import warp_crop
+from toolkit.photos.types import Image
 
-Photo = NDArray[np.uint8]
 Array = NDArray[np.float64]
 
-# Points of the mesh, on the subject's right half and the midline; last the mouth's corner, nostril, cheek and jaw.
+# Points of the mesh that the network finds, on the midline and on the subject's right half.
 BROW, EYE, IRIS = [70, 105, 107], [33, 160, 158, 133, 153, 144], [468]
 LIPS = [0, 13, 14, 17]
 MIDLINE = [10, 151, 9, 168, 6, 195, 4, 2, *LIPS, 200, 152]
+MOUTH_CORNER, NOSTRIL, CHEEK = [61], [98, 129], [50, 205]
 JAW = [127, 234, 93, 132, 58, 172, 136, 149, 176]
-POINTS = np.array([*BROW, *EYE, *IRIS, *MIDLINE, 61, 98, 129, 50, 205, *JAW])
-ROOT, CHIN = (
-    int(np.flatnonzero(number == POINTS)[0]) for number in (mesh_topology.NOSE_ROOT, mesh_topology.CHIN)
-)  # its rows
-SIDE, STRIDE = 112, 4  # pixels: of what the network sees, and per cell of its maps
-AROUND = 1.6  # side of its square over the larger side of the points' box: what it was trained with
-APPROACHES = 2  # looks that bring it nearer, from the mesh that was found to the points that it sees
-LOST = 0.011  # spread from which its points are not to be believed: it looks again, from a square so much wider
-WIDER = 1.6
-SIZES = (0.9, 1.0, 1.12, 1.25)  # of the usual square: the points are the mean of these looks
+POINTS = np.array([*BROW, *EYE, *IRIS, *MIDLINE, *MOUTH_CORNER, *NOSTRIL, *CHEEK, *JAW])
+NOSE_ROOT_ROW, CHIN_ROW = (int(np.flatnonzero(index == POINTS)[0]) for index in (NOSE_ROOT, CHIN))
+INPUT_SIDE, STRIDE = 112, 4  # pixels: of the network's input, and per cell of its heatmaps
+MARGIN = 1.6  # side of the input square over the larger side of the points' box, as in training
+STEPS = 2  # runs that move the square from the mesh to the points found
+MAX_SPREAD = 0.011  # spread above which the points are unreliable, and are searched again in a larger square
+LARGER = 1.6  # times the side of the first square
+SQUARE_SCALES = (0.9, 1.0, 1.12, 1.25)  # sides of the squares over which the points are averaged, relative to MARGIN
 
 
 @dataclass(frozen=True, slots=True)
-class Profile:
-    """A face seen from the side."""
+class ProfileLandmarks:
+    """Landmarks of a face seen from the side."""
 
-    points: Array  # (39, 2) pixels of the photo: POINTS, mirrored where the subject's left half is seen
-    near: float  # +1 where the subject's left half is nearer to the camera, else -1
-    spread: float  # how far looks from several squares disagree, as a share of the square; see LOST
+    points: Array  # (39, 2) pixels of the photo: POINTS, or their mirror points if the subject's left half is visible
+    near_side: float  # +1 where the subject's left half is nearer to the camera, else -1
+    spread: float  # deviation between the results from several squares, as a share of the square; see MAX_SPREAD
 
     @property
-    def numbers(self) -> NDArray[np.intp]:
-        """(39,) which points of the mesh these are."""
-        return numbers_seen(self.near)
+    def indices(self) -> NDArray[np.intp]:
+        """(39,) indices of the points in the mesh."""
+        return visible_indices(self.near_side)
 
 
-def numbers_seen(near: float) -> NDArray[np.intp]:
-    """(39,) which points of the mesh are seen where the left (+1) or the right half (-1) is nearer."""
-    return MIRROR[POINTS] if near > 0 else POINTS
+def visible_indices(near_side: float) -> NDArray[np.intp]:
+    """Return the (39,) mesh indices of the points where the left (+1) or the right half (-1) is nearer."""
+    return MIRROR[POINTS] if near_side > 0 else POINTS
 
 
 class ProfilePoints:
-    """The network; examples/learn_profile_points.py made it. About 20 ms a face on one core."""
+    """The network, trained by examples/learn_profile_points.py. About 20 ms a face on one core."""
 
     def __init__(self) -> None:
-        self._net: Any = cv2.dnn.readNetFromONNX(str(Path(__file__).with_name("profile_points.onnx")))
+        self._net: Any = cv2.dnn.readNetFromONNX(str(Path(__file__).with_name("profile_network.onnx")))
 
-    def __call__(self, photo: Photo, region: Region) -> Profile:
+    def __call__(self, photo: Image, region: Region) -> ProfileLandmarks:
         """Find the points of a turned face.
 
         Args:
             photo: (H, W, 3) RGB uint8.
-            region: about where the face is, as :func:`toolkit.landmarks.detection.region_of_mesh` has it.
+            region: approximate place of the face, as :func:`toolkit.landmarks.detection.region_of_mesh` returns it.
         """
-        seen = self._seen_from(photo, region)
-        if seen.spread < LOST:
-            return seen
-        again = self._seen_from(photo, replace(region, side=region.side * WIDER))
-        return min(seen, again, key=lambda one: one.spread)
+        found = self._find(photo, region)
+        if found.spread < MAX_SPREAD:
+            return found
+        again = self._find(photo, replace(region, side=region.side * LARGER))
+        return min(found, again, key=lambda one: one.spread)
 
-    def _seen_from(self, photo: Photo, region: Region) -> Profile:
-        either = [self._look(photo, region, mirrored) for mirrored in (False, True)]
-        mirrored = either[1][1] > either[0][1]
-        region = _around(either[mirrored][0])
-        for _ in range(APPROACHES - 1):
-            region = _around(self._look(photo, region, mirrored)[0])
-        looks = [self._look(photo, replace(region, side=region.side * size), mirrored)[0] for size in SIZES]
-        spread = float(np.std(looks, axis=0).mean() / region.side)
-        return Profile(np.mean(looks, axis=0), 1.0 if mirrored else -1.0, spread)
+    def _find(self, photo: Image, region: Region) -> ProfileLandmarks:
+        """Decide which side is visible, move the square to the face, and average over several squares."""
+        both_sides = [self._run(photo, region, flip) for flip in (False, True)]
+        flip = both_sides[1][1] > both_sides[0][1]
+        region = _region_of_points(both_sides[flip][0])
+        for _ in range(STEPS - 1):
+            region = _region_of_points(self._run(photo, region, flip)[0])
+        found = [self._run(photo, replace(region, side=region.side * scale), flip)[0] for scale in SQUARE_SCALES]
+        spread = float(np.std(found, axis=0).mean() / region.side)
+        return ProfileLandmarks(np.mean(found, axis=0), 1.0 if flip else -1.0, spread)
 
-    def _look(self, photo: Photo, region: Region, mirrored: bool) -> tuple[Array, float]:
-        """The points in pixels of the photo, and the belief (a logit) that this is the side it knows."""
-        matrix = _matrix(region, mirrored)
-        self._net.setInput(cv2.dnn.blobFromImage(cut(photo, matrix, SIDE), 1 / 128, mean=(127.5, 127.5, 127.5)))
+    def _run(self, photo: Image, region: Region, flip: bool) -> tuple[Array, float]:
+        """Return the points in pixels of the photo, and the logit that the visible side is the subject's right."""
+        matrix = _input_matrix(region, flip)
+        crop = warp_crop(photo, matrix, INPUT_SIDE)
+        self._net.setInput(cv2.dnn.blobFromImage(crop, 1 / 128, mean=(127.5, 127.5, 127.5)))
         maps, right = self._net.forward(["maps", "right"])
-        back = invert(matrix)
-        return _places(maps[0]) @ back[:, :2].T + back[:, 2], float(right[0, 0])
+        inverse = invert(matrix)
+        return _soft_argmax(maps[0]) @ inverse[:, :2].T + inverse[:, 2], float(right[0, 0])
 
 
-def _places(maps: NDArray[np.float32]) -> Array:
-    """(39, 2) pixels: the mean place of each map, as weighted by its softmax."""
+def _soft_argmax(maps: NDArray[np.float32]) -> Array:
+    """Return the (39, 2) mean positions of (39, h, w) heatmaps, weighted by their softmax, pixels of the input."""
     _, height, width = maps.shape
     weights = np.exp(maps - maps.max(axis=(1, 2), keepdims=True)).astype(np.float64)
     weights /= weights.sum(axis=(1, 2), keepdims=True)
-    middle = (STRIDE - 1) / 2
-    x = weights.sum(axis=1) @ (np.arange(width) * STRIDE + middle)
-    y = weights.sum(axis=2) @ (np.arange(height) * STRIDE + middle)
+    center = (STRIDE - 1) / 2
+    x = weights.sum(axis=1) @ (np.arange(width) * STRIDE + center)
+    y = weights.sum(axis=2) @ (np.arange(height) * STRIDE + center)
     return np.stack([x, y], axis=1)
 
 
-def _matrix(region: Region, mirrored: bool) -> Array:
-    """(2, 3) photo -> what the network sees."""
-    scale = SIDE / region.side
+def _input_matrix(region: Region, flip: bool) -> Array:
+    """Return the (2, 3) matrix photo -> network input."""
+    scale = INPUT_SIDE / region.side
     cos, sin = scale * math.cos(region.angle), scale * math.sin(region.angle)
     linear = np.array([[cos, sin], [-sin, cos]])
-    matrix = np.column_stack([linear, (SIDE - 1) / 2 - linear @ [region.x, region.y]])
-    return compose(np.array([[-1.0, 0, SIDE - 1], [0, 1, 0]]), matrix) if mirrored else matrix
+    matrix = np.column_stack([linear, (INPUT_SIDE - 1) / 2 - linear @ [region.x, region.y]])
+    return compose(np.array([[-1.0, 0, INPUT_SIDE - 1], [0, 1, 0]]), matrix) if flip else matrix
 
 
-def _around(points: Array) -> Region:
+def _region_of_points(points: Array) -> Region:
+    """Return the square around (39, 2) points, upright on the line from nose root to chin."""
     low, high = points.min(axis=0), points.max(axis=0)
     x, y = (low + high) / 2
-    down = points[CHIN] - points[ROOT]
-    return Region(float(x), float(y), max(float(max(high - low)), 1.0) * AROUND, math.atan2(-down[0], down[1]))
+    down = points[CHIN_ROW] - points[NOSE_ROOT_ROW]
+    return Region(float(x), float(y), max(float(max(high - low)), 1.0) * MARGIN, math.atan2(-down[0], down[1]))

@@ -1,4 +1,4 @@
-"""YuNet, a small face detector that knows profiles well: an ONNX file given by path, run by OpenCV."""
+"""YuNet, a small face detector that is good at profiles: an ONNX file given by path, run by OpenCV."""
 
 import math
 from functools import cache
@@ -14,19 +14,20 @@ from numpy.typing import NDArray
 from toolkit.errors import ConfigError
 from toolkit.landmarks.detection import Detection
 from toolkit.model_files import require_model
+from toolkit.photos.types import Image
 
-SIDE = 320  # pixels of its input; published models take other sides too, and find no more profiles with them
+INPUT_SIDE = 320  # pixels; with other sides, which published models support, no more profiles are found
 
 
 class YuNet:
-    """The detector; its boxes need no second opinion from a score below 0.6.
+    """Find faces with a YuNet model.
 
     Args:
-        model: a YuNet ONNX file, as the OpenCV model zoo has it; inputs of unknown size are fixed to 320 x 320.
-        min_score: below this, finds are dropped.
+        model: a YuNet ONNX file, as in the OpenCV model zoo; a dynamic input size is fixed to 320 x 320.
+        min_score: detections with a lower score are dropped, 0 to 1.
 
     Raises:
-        ConfigError: the file is missing or is no such model.
+        ConfigError: the file is missing or invalid.
 
     Source: Wu, Peng and Yu, YuNet, Machine Intelligence Research 2023.
     """
@@ -35,18 +36,20 @@ class YuNet:
         require_model(model, "detector ", "give a YuNet .onnx, or leave --detector out")
         try:
             weights = np.frombuffer(_with_fixed_input(model.read_bytes()), np.uint8)
-            self._net: Any = cv2.FaceDetectorYN.create("onnx", weights, np.zeros(0, np.uint8), (SIDE, SIDE), min_score)
-            self._net.detect(np.zeros((SIDE, SIDE, 3), np.uint8))  # another network fails here, not at the first photo
+            self._net: Any = cv2.FaceDetectorYN.create(
+                "onnx", weights, np.zeros(0, np.uint8), (INPUT_SIDE, INPUT_SIDE), min_score
+            )
+            self._net.detect(np.zeros((INPUT_SIDE, INPUT_SIDE, 3), np.uint8))  # fails here if it is another network
         except (cv2.error, DecodeError, IndexError) as error:
             raise ConfigError(f"detector {model}: not a YuNet model that OpenCV can run; leave it out") from error
 
-    def find(self, picture: NDArray[np.uint8]) -> list[Detection]:
-        """Find the faces of an (H, W, 3) RGB picture, best score first, pixels of the picture; it knows no ears."""
-        height, width = picture.shape[:2]
-        scale = SIDE / max(height, width)
+    def find(self, photo: Image) -> list[Detection]:
+        """See :class:`toolkit.landmarks.protocols.Detector`; the points of the ears are NaN."""
+        height, width = photo.shape[:2]
+        scale = INPUT_SIDE / max(height, width)
         method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-        small = cv2.resize(picture, (max(1, round(width * scale)), max(1, round(height * scale))), interpolation=method)
-        canvas = np.zeros((SIDE, SIDE, 3), np.uint8)
+        small = cv2.resize(photo, (max(1, round(width * scale)), max(1, round(height * scale))), interpolation=method)
+        canvas = np.zeros((INPUT_SIDE, INPUT_SIDE, 3), np.uint8)
         canvas[: small.shape[0], : small.shape[1]] = small[:, :, ::-1]
         _, rows = self._net.detect(canvas)
         found = [] if rows is None else [_detection(row.astype(np.float64), 1 / scale) for row in rows]
@@ -54,25 +57,25 @@ class YuNet:
 
 
 def _detection(row: NDArray[np.float64], scale: float) -> Detection:
-    """A row: left, top, width, height; right eye, left eye, nose, right and left mouth corner; score."""
+    """Convert a row: left, top, width, height; right eye, left eye, nose, right and left mouth corner; score."""
     left, top, width, height = row[:4]
     points = np.full((6, 2), np.nan)
     points[:3] = row[4:10].reshape(3, 2)
     points[3] = row[10:14].reshape(2, 2).mean(axis=0)
-    # Its box reaches from the hairline to the chin. BlazeFace's square, which regions count from, is four fifths as
-    # high and an eighth of that lower (medians of 92 faces that both found).
+    # YuNet's box spans hairline to chin. BlazeFace's square, on which region_of_detection is based, is four fifths as
+    # high and an eighth of that lower (medians of 92 faces that both detect).
     side = max(width, height * 0.8)
     down = points[3] - (points[0] + points[1]) / 2
-    centre = np.array([left + width / 2, top + height / 2]) + 0.118 * side * down / max(math.hypot(*down), 1e-6)
-    x, y = (centre + 0.5) * scale - 0.5
+    center = np.array([left + width / 2, top + height / 2]) + 0.118 * side * down / max(math.hypot(*down), 1e-6)
+    x, y = (center + 0.5) * scale - 0.5
     return Detection(float(row[14]), float(x), float(y), float(side * scale), (points + 0.5) * scale - 0.5)
 
 
 def _with_fixed_input(model: bytes) -> bytes:
-    """OpenCV 4.11 cannot load a model whose input size is a name instead of a number."""
+    """Replace a symbolic input size, with which OpenCV 4.11 cannot load a model, by a number."""
     stored = _onnx_message().FromString(model)
     sizes = stored.graph.input[0].type.tensor.shape.dim
-    for size, fixed in zip(sizes, (1, 3, SIDE, SIDE), strict=False):
+    for size, fixed in zip(sizes, (1, 3, INPUT_SIDE, INPUT_SIDE), strict=False):
         if size.HasField("name"):
             size.ClearField("name")
             size.number = fixed
@@ -81,7 +84,7 @@ def _with_fixed_input(model: bytes) -> bytes:
 
 @cache
 def _onnx_message() -> Any:
-    """The few fields of ONNX's ModelProto on the way to the input's size; protobuf hands all others through."""
+    """Declare the fields of ONNX's ModelProto that lead to the input's size; protobuf keeps all others unchanged."""
     file = descriptor_pb2.FileDescriptorProto(name="onnx_input_size.proto", package="input_size", syntax="proto2")
     field = descriptor_pb2.FieldDescriptorProto
 

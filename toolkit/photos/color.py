@@ -1,4 +1,4 @@
-"""Colours: every mode and embedded profile said in 8 bits of sRGB, which everything behind the decoder assumes."""
+"""Conversion of decoded images, of any mode and with any embedded color profile, to 8-bit sRGB."""
 
 import io
 from functools import lru_cache
@@ -7,50 +7,50 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
-_ROUNDING = 2  # levels of 255: the sRGB profiles in use (HP, GIMP, Google) differ by at most 1, Display P3 by 96
-_CONTRAST = 24  # levels from black to grey and grey to white, below which a profile is damaged; sound ones give 60
-_READY = ("RGB", "L", "CMYK")  # the modes of Pillow whose profiles are looked at; LAB needs none
-_DEEP_GREYS = np.round(np.arange(65536) / 257).astype(np.uint8)  # 16 bits to 8
-_STRIP = 256  # rows
+_SRGB_TOLERANCE = 2  # levels of 255: the sRGB profiles in use (HP, GIMP, Google) differ by at most 1, Display P3 by 96
+_MIN_CONTRAST = 24  # levels from black to gray and gray to white: a profile with less is damaged; intact ones give 60
+_PROFILE_MODES = ("RGB", "L", "CMYK")  # Pillow's modes whose profiles are applied; LAB needs none
+_GRAY16_TO_8 = np.round(np.arange(65536) / 257).astype(np.uint8)
+_STRIP_ROWS = 256
 
 
 def to_rgb(image: Image.Image, profile: bytes | None) -> NDArray[np.uint8]:
-    """The pixels of a decoded image of any mode: transparency over white, greys to 8 bits, colours in sRGB.
+    """Convert a decoded image of any mode to sRGB: transparency is blended with white, grays are scaled to 8 bits.
 
     Args:
         image: as Pillow decoded it.
-        profile: its ICC profile, if it has one.
+        profile: its ICC profile, or None.
 
     Returns:
         (H, W, 3) RGB.
     """
     if image.mode.startswith("I;16"):
-        return np.repeat(_DEEP_GREYS[np.asarray(image)][:, :, None], 3, axis=2)
+        return np.repeat(_GRAY16_TO_8[np.asarray(image)][:, :, None], 3, axis=2)
     if image.mode in ("I", "F"):
-        return _grey_to_rgb(np.array(image).astype(np.float64))
+        return _gray_to_rgb(np.array(image).astype(np.float64))
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
         photo = image.convert("RGBA")
-        seen = to_srgb(photo.convert("L" if image.mode in ("L", "LA", "La") else "RGB"), profile)
-        seen.putalpha(photo.getchannel("A"))
+        opaque = to_srgb(photo.convert("L" if image.mode in ("L", "LA", "La") else "RGB"), profile)
+        opaque.putalpha(photo.getchannel("A"))
         white = Image.new("RGBA", photo.size, "white")
-        return np.array(Image.alpha_composite(white, seen).convert("RGB"))
+        return np.array(Image.alpha_composite(white, opaque).convert("RGB"))
     return _pixels(to_srgb(image, profile))
 
 
 def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
-    """Bring an image to sRGB by its profile; without one, or with a damaged one, as Pillow converts its mode.
+    """Convert an image to sRGB by its profile; without one, or with a damaged one, as Pillow converts its mode.
 
     Args:
         image: any mode of 8 bits without alpha; may be changed in place.
-        profile: the ICC profile as embedded.
+        profile: the embedded ICC profile, or None.
 
     Returns:
         Mode RGB.
 
     Raises:
-        ValueError: a mode that Pillow cannot convert.
+        ValueError: Pillow cannot convert the mode.
     """
-    if image.mode not in _READY:
+    if image.mode not in _PROFILE_MODES:
         image = image.convert("RGB")
     transform = srgb_transform(profile, image.mode) if profile else None
     if transform is None:
@@ -58,17 +58,17 @@ def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
     return transform.apply(image, image if image.mode == "RGB" else None)
 
 
-@lru_cache(maxsize=16)  # building one takes milliseconds, and a collection has few different profiles
+@lru_cache(maxsize=16)  # building a transform takes milliseconds, and a collection has few different profiles
 def srgb_transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
-    """Build the way from a profile to sRGB, relative colorimetric with black point compensation.
+    """Build the transform from a profile to sRGB, relative colorimetric with black point compensation.
 
     Args:
         profile: an ICC profile.
-        mode: RGB, L or CMYK, as Pillow has them.
+        mode: Pillow's mode: RGB, L or CMYK.
 
     Returns:
-        None where the pixels had better stay: the profile is sRGB already (judged by what it does to a grid
-        of colours, not by its name), is damaged, or describes another kind of image.
+        The transform. None where the pixels are to stay as they are: the profile is sRGB already (decided by its
+        effect on a grid of colors, not by its name), is damaged, or is for another mode.
     """
     try:
         transform = ImageCms.buildTransform(
@@ -85,17 +85,17 @@ def srgb_transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | No
 
 
 def _is_needed(transform: ImageCms.ImageCmsTransform, mode: str) -> bool:
-    """Whether a transform changes colours that can be seen, and does not lose the picture."""
-    sent = _sample(mode)
-    [seen] = np.asarray(transform.apply(sent)).astype(int)
-    black, grey, white = seen[[0, len(seen) // 2, -1]]
-    if min(grey.min() - black.max(), white.min() - grey.max()) < _CONTRAST:
+    """Return whether a transform changes colors visibly, and is not damaged."""
+    sample = _color_sample(mode)
+    [converted] = np.asarray(transform.apply(sample)).astype(int)
+    black, gray, white = converted[[0, len(converted) // 2, -1]]
+    if min(gray.min() - black.max(), white.min() - gray.max()) < _MIN_CONTRAST:
         return False
-    return mode == "CMYK" or bool(np.abs(seen - np.asarray(sent.convert("RGB"))).max() > _ROUNDING)
+    return mode == "CMYK" or bool(np.abs(converted - np.asarray(sample.convert("RGB"))).max() > _SRGB_TOLERANCE)
 
 
-def _sample(mode: str) -> Image.Image:
-    """Colours to try a transform on, in one row: black first, grey in the middle, white last."""
+def _color_sample(mode: str) -> Image.Image:
+    """Return an image of one row for a test of a transform: black first, gray in the middle, white last."""
     if mode == "CMYK":
         return Image.fromarray(np.array([[[255] * 4, [0, 0, 0, 127], [0] * 4]], np.uint8), "CMYK")
     if mode == "L":
@@ -105,18 +105,18 @@ def _sample(mode: str) -> Image.Image:
 
 
 def _pixels(image: Image.Image) -> NDArray[np.uint8]:
-    """The array of an RGB image, strip by strip: Pillow hands its pixels over as a list of pieces, joined, copied."""
+    """Return the array of an RGB image; strip by strip, since Pillow's conversion holds several copies in memory."""
     pixels = np.empty((image.height, image.width, 3), np.uint8)
-    for top in range(0, image.height, _STRIP):
-        strip = image.crop((0, top, image.width, min(top + _STRIP, image.height)))
-        pixels[top : top + _STRIP] = np.asarray(strip)
+    for top in range(0, image.height, _STRIP_ROWS):
+        strip = image.crop((0, top, image.width, min(top + _STRIP_ROWS, image.height)))
+        pixels[top : top + _STRIP_ROWS] = np.asarray(strip)
     return pixels
 
 
-def _grey_to_rgb(grey: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """Bring greys of unknown depth to 8 bits: [0, 1] floats, 8-bit and 16-bit counts."""
-    grey = np.nan_to_num(grey, posinf=0, neginf=0)
-    peak = grey.max(initial=0)
+def _gray_to_rgb(gray: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """Convert grays of unknown range to 8 bits: floats in [0, 1], 8-bit or 16-bit integers."""
+    gray = np.nan_to_num(gray, posinf=0, neginf=0)
+    peak = gray.max(initial=0)
     scale = 255.0 if 0 < peak <= 1 else 1.0 if peak <= 255 else 255 / 65535 if peak <= 65535 else 255 / peak
-    levels = np.clip(np.round(grey * scale), 0, 255).astype(np.uint8)
+    levels = np.clip(np.round(gray * scale), 0, 255).astype(np.uint8)
     return np.repeat(levels[:, :, None], 3, axis=2)

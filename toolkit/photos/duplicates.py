@@ -1,4 +1,4 @@
-"""Perceptual hashes: images that look the same have nearly the same bits, however they were encoded or resized."""
+"""Near-duplicate images, found by perceptual hashes, which hardly change when an image is encoded again or resized."""
 
 from itertools import combinations
 
@@ -6,53 +6,57 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-SIDE = 16  # cells of the grid, across and down
-FLAT = 2  # grey levels: a smaller step is noise of the wall behind
-BANDS = 8  # a pair that differs in fewer bits has at least one band in common
-NEAR = 11  # of 256 bits: nearly all copies that are brighter, half as large, or JPEGs of quality 60
+GRID = 16  # cells, across and down
+MIN_STEP = 2  # gray levels between neighboring cells: smaller differences are noise of a plain background
+BANDS = 8  # of the hash; a pair that differs in fewer bits has at least one band in common
+MAX_DIFFERENT_BITS = 11  # of 256: holds for nearly all copies that are brighter, half as large, or JPEGs of quality 60
 
-# Correlation of the grids. Copies: above .98. Aligned profiles of two people on one wall may agree in the bits; they
-# reach .97.
-ALIKE = 0.975
-CROWD = 200  # members of a band beyond which it says nothing: blank images, mostly
-_BITS = SIDE * SIDE // 8
+# Of the gray grids. Copies are above .98. Aligned profiles of two people before the same wall may have nearly the same
+# bits; their correlation is up to .97.
+MIN_CORRELATION = 0.975
+MAX_BAND_MEMBERS = 200  # larger groups with one value of a band are skipped: they are mostly blank images
+_HASH_BYTES = GRID * GRID // 8
 
 
 def signature(image: NDArray[np.uint8]) -> bytes:
-    """Describe a picture: 32 bytes of bits, then the 256 grey levels of a 16 x 16 grid.
+    """Compute the signature of an image: a hash of 32 bytes, then the 256 gray levels of a 16 x 16 grid.
 
-    The bits say where, on a grid of 16 x 17 grey cells, a cell is brighter than its left neighbour.
+    A bit of the hash is 1 where, on a grid of 16 x 17 gray cells, a cell is brighter than its left neighbor.
 
     Args:
         image: (H, W, 3) RGB uint8.
 
     Source: N. Krawetz, "Kind of Like That", 2013 (dHash).
     """
-    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
-    steps = cv2.resize(grey, (SIDE + 1, SIDE), interpolation=cv2.INTER_AREA)
-    levels = cv2.resize(grey, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
-    return np.packbits(steps[:, 1:] > steps[:, :-1] + FLAT).tobytes() + levels.round().astype(np.uint8).tobytes()
+    gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    wide = cv2.resize(gray, (GRID + 1, GRID), interpolation=cv2.INTER_AREA)
+    levels = cv2.resize(gray, (GRID, GRID), interpolation=cv2.INTER_AREA)
+    return np.packbits(wide[:, 1:] > wide[:, :-1] + MIN_STEP).tobytes() + levels.round().astype(np.uint8).tobytes()
 
 
-def near_pairs(signatures: list[bytes]) -> list[tuple[int, int]]:
-    """Numbers of the pairs of signatures that are of one picture, each once, sorted.
+def find_duplicate_pairs(signatures: list[bytes]) -> list[tuple[int, int]]:
+    """Find the pairs of signatures that belong to near-duplicate images.
 
-    Only those that share one of eight bands of bits are compared, so that a million take seconds; of
-    pairs that differ in eight bits or more a few are missed.
+    Only pairs that have one of eight bands of the hash in common are compared, so a million signatures take
+    seconds; of pairs that differ in eight bits or more a few are missed.
+
+    Returns:
+        Pairs of indices, each once, sorted.
     """
     if not signatures:
         return []
     rows = np.frombuffer(b"".join(signatures), np.uint8).reshape(len(signatures), -1)
-    bits = rows[:, :_BITS]
+    bits = rows[:, :_HASH_BYTES]
     found: set[tuple[int, int]] = set()
     for band in np.split(bits, BANDS, axis=1):
         keys = np.ascontiguousarray(band).view(np.uint32)[:, 0]
         order = np.argsort(keys, kind="stable")
         for group in np.split(order, np.flatnonzero(np.diff(keys[order])) + 1):
-            if 1 < len(group) <= CROWD:
+            if 1 < len(group) <= MAX_BAND_MEMBERS:
                 found.update(combinations(sorted(group.tolist()), 2))
-    near = [(a, b) for a, b in found if int(np.unpackbits(bits[a] ^ bits[b]).sum()) <= NEAR]
-    return sorted((a, b) for a, b in near if _correlation(rows[a, _BITS:], rows[b, _BITS:]) > ALIKE)
+    similar = [(a, b) for a, b in found if int(np.unpackbits(bits[a] ^ bits[b]).sum()) <= MAX_DIFFERENT_BITS]
+    grids = rows[:, _HASH_BYTES:]
+    return sorted((a, b) for a, b in similar if _correlation(grids[a], grids[b]) > MIN_CORRELATION)
 
 
 def _correlation(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:

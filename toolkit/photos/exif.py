@@ -1,4 +1,4 @@
-"""The EXIF block of a photo: how the photo lies, and what its crops may keep. Numbers: EXIF 2.32 (CIPA DC-008)."""
+"""EXIF data of a photo: its orientation, and the tags that hold for its crops too. Source: EXIF 2.32 (CIPA DC-008)."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL.ExifTags import IFD, Base
 from PIL.Image import Exif
 
-# How stored pixels become upright ones, by orientation, and which of the stored axes (0: x, 1: y) that turns round.
+# Orientation -> function from stored to upright pixels, and the stored axes (0: x, 1: y) that it reverses.
 UPRIGHT: dict[int, tuple[Callable[[NDArray[np.uint8]], NDArray[np.uint8]], tuple[int, ...]]] = {
     1: (lambda pixels: pixels, ()),
     2: (lambda pixels: pixels[:, ::-1], (0,)),
@@ -20,7 +20,7 @@ UPRIGHT: dict[int, tuple[Callable[[NDArray[np.uint8]], NDArray[np.uint8]], tuple
     8: (lambda pixels: np.rot90(pixels), (0,)),
 }
 
-# Of the main directory, what describes the photo; the rest describes its file: a TIFF keeps strips and palettes here.
+# Tags of the main directory that describe the photo; the others describe its file, as a TIFF's strips and palettes.
 _KEPT = (
     Base.ImageDescription,
     Base.Make,
@@ -42,33 +42,33 @@ _KEPT = (
     Base.XPSubject,
 )
 
-# Of the camera's directory, what a crop in sRGB makes wrong.
+# Tags of the Exif directory that are wrong for an sRGB crop.
 _DROPPED = (
     Base.ComponentsConfiguration,
     Base.CompressedBitsPerPixel,
     0x9214,  # SubjectArea, in pixels of the photo
-    Base.MakerNote,  # its offsets count from where it lay
+    Base.MakerNote,  # its offsets are relative to its old position
     Base.ExifImageWidth,
     Base.ExifImageHeight,
-    Base.ExifInteroperabilityOffset,  # may say Adobe RGB
+    Base.ExifInteroperabilityOffset,  # may declare Adobe RGB
     Base.SubjectLocation,
     Base.Gamma,
 )
 
 
 def crop_exif(tags: Exif) -> bytes | None:
-    """Write the part of a photo's tags that still holds for an upright sRGB crop of it.
+    """Serialize those of a photo's tags that also hold for an upright sRGB crop of it.
 
-    Left out: orientation, thumbnail, sizes and places in pixels, the maker's notes.
+    Orientation, thumbnail, sizes and positions in pixels, and the maker's notes are omitted.
 
     Args:
-        tags: as Pillow reads them; it leaves out what it cannot read.
+        tags: as Pillow reads them; it omits unreadable ones.
 
     Returns:
-        The block, from ``Exif`` and two zeros on; None if nothing is left.
+        The EXIF block, beginning with ``Exif`` and two zeros; None if no tag is left.
 
     Raises:
-        toolkit.photos.decode.BAD_FILE_ERRORS: values that no block can hold, from a damaged one.
+        toolkit.photos.decode.BAD_FILE_ERRORS: a damaged block has values that cannot be written.
     """
     kept = Exif()
     for tag in _KEPT:
@@ -77,6 +77,6 @@ def crop_exif(tags: Exif) -> bytes | None:
     camera: dict[int, Any] = {tag: value for tag, value in tags.get_ifd(IFD.Exif).items() if tag not in _DROPPED}
     if camera:
         kept[IFD.Exif] = camera | {Base.ColorSpace: 1}  # sRGB
-    if place := tags.get_ifd(IFD.GPSInfo):
-        kept[IFD.GPSInfo] = place
+    if location := tags.get_ifd(IFD.GPSInfo):
+        kept[IFD.GPSInfo] = location
     return kept.tobytes() if len(kept) else None

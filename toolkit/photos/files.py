@@ -1,4 +1,4 @@
-"""Images on disk: listed in sorted order, encoded, written whole or not at all; toolkit.photos.decode reads them."""
+"""Image files: listing, encoding and atomic writing; toolkit.photos.decode reads them."""
 
 import hashlib
 import io
@@ -22,23 +22,23 @@ _SUFFIXES = """
 """
 PHOTO_SUFFIXES = frozenset(_SUFFIXES.split())
 _WRITABLE = (".jpg", ".png", ".webp")
-_LONGEST = 255  # bytes of a file name, on nearly every disk
-_SEGMENT = 65_533  # bytes that fit into one segment of a JPEG, beside the two that give its length
+_MAX_NAME_BYTES = 255  # on nearly every file system
+_MAX_SEGMENT_BYTES = 65_533  # payload of a JPEG segment, without the two bytes of its length
 
 
-def list_photos(root: Path, leave_out: Path | None = None) -> tuple[list[str], Counter[str]]:
-    """Find every photo under a folder, in an order that is the same on every machine.
+def list_photos(root: Path, exclude: Path | None = None) -> tuple[list[str], Counter[str]]:
+    """List the photos under a folder, by their suffix, in an order that is the same on every machine.
 
-    Hidden files and folders are passed over. Links to files are followed, links to folders
-    are not: a link that points upwards would never end.
+    Hidden files and folders are skipped. Links to files are followed; links to folders are not,
+    since a link to a parent would recurse without end.
 
     Args:
-        root: the folder to walk.
-        leave_out: a folder inside it that is not searched (usually the output).
+        root: the folder to search, with its subfolders.
+        exclude: a folder inside it that is not searched (usually the output).
 
     Returns:
-        Paths relative to root, with ``/``, sorted by their parts; and how many files of
-        other kinds were passed over, by suffix, so that nothing goes missing unsaid.
+        Paths relative to root, with ``/``, sorted by their parts; and the number of other files
+        that were skipped, by suffix.
 
     Raises:
         ConfigError: a folder cannot be read.
@@ -48,17 +48,16 @@ def list_photos(root: Path, leave_out: Path | None = None) -> tuple[list[str], C
 
     def walk(folder: str, inside: str) -> None:
         with os.scandir(folder) as entries:
-            listed = sorted(
-                entries, key=operator.attrgetter("name")
-            )  # folder by folder: a million names at once would take twice the memory
+            # Sorted folder by folder: sorting a million paths at once takes twice the memory.
+            listed = sorted(entries, key=operator.attrgetter("name"))
         for entry in listed:
             if entry.name.startswith("."):
                 continue
             if entry.is_dir(follow_symlinks=False):
-                if leave_out is None or Path(entry.path) != leave_out:
+                if exclude is None or Path(entry.path) != exclude:
                     walk(entry.path, f"{inside}{entry.name}/")
             elif (suffix := os.path.splitext(entry.name)[1].lower()) in PHOTO_SUFFIXES:
-                if entry.is_symlink() or entry.is_file():  # a dead link, or a ring of them, becomes an `unreadable` row
+                if entry.is_symlink() or entry.is_file():  # a broken link is reported as `unreadable`
                     photos.append(inside + entry.name)
                 else:
                     others["(pipe or device)"] += 1
@@ -68,28 +67,28 @@ def list_photos(root: Path, leave_out: Path | None = None) -> tuple[list[str], C
     try:
         walk(str(root), "")
     except OSError as error:
-        raise ConfigError(f"{error.filename}: this folder cannot be read ({error.strerror}); fix its rights") from error
+        raise ConfigError(f"{error.filename}: cannot be read ({error.strerror}); fix its permissions") from error
     return photos, others
 
 
 def encode_image(image: NDArray[np.uint8], suffix: str, quality: int = 95, exif: bytes | None = None) -> bytes:
-    """Encode an image as the suffix says.
+    """Encode an image in the format of a suffix.
 
     Args:
         image: (H, W, 3) RGB uint8.
-        suffix: ``.jpg`` (full colour resolution), ``.png`` or ``.webp``.
+        suffix: ``.jpg`` (without chroma subsampling), ``.png`` or ``.webp``.
         quality: 1 to 100; PNG ignores it.
-        exif: a block to write with it, as :meth:`toolkit.photos.decode.Photo.exif` gives it. Beyond 65,533 bytes
-            it is left out of a JPEG, which could not hold it.
+        exif: an EXIF block to embed, from :meth:`toolkit.photos.decode.Photo.exif`. In a JPEG it is omitted
+            if it has more than 65,533 bytes, the limit of the format.
 
     Raises:
-        ConfigError: another suffix.
+        ConfigError: the suffix is another.
     """
     if suffix not in _WRITABLE:
         raise ConfigError(f"cannot write {suffix!r} images; choose one of {', '.join(_WRITABLE)}")
     if suffix == ".jpg":
         data = bytes(simplejpeg.encode_jpeg(np.ascontiguousarray(image), quality, colorsubsampling="444"))
-        if not exif or len(exif) > _SEGMENT:
+        if not exif or len(exif) > _MAX_SEGMENT_BYTES:
             return data
         return b"".join((data[:2], b"\xff\xe1", (len(exif) + 2).to_bytes(2, "big"), exif, data[2:]))  # APP1 comes first
     buffer = io.BytesIO()
@@ -100,52 +99,55 @@ def encode_image(image: NDArray[np.uint8], suffix: str, quality: int = 95, exif:
     return buffer.getvalue()
 
 
-def write_whole(path: Path, write: Callable[[Path], object] | bytes | str) -> None:
-    """Write a file under a temporary name beside it, then rename: readers see the old file or the new, never half.
+def write_atomic(path: Path, write: Callable[[Path], object] | bytes | str) -> None:
+    """Write a file atomically: under a temporary name in the same folder, then renamed.
 
     Args:
-        path: where it shall be; missing folders are made. A name that is no Unicode may stand in the content too.
-        write: the content, or a function that writes it to the path it is given.
+        path: of the file; missing folders are created.
+        write: the content, or a function that writes it to a given path. Text may contain file names that are not
+            valid Unicode (surrogate escapes).
     """
-    partial, in_place = f"{path.parent}/{_partial(path.name)}", False
+    partial, in_place = f"{path.parent}/{_temporary_name(path.name)}", False
     try:
         if callable(write):
             path.parent.mkdir(parents=True, exist_ok=True)
             write(Path(partial))
         else:
             _write_bytes(partial, write if isinstance(write, bytes) else write.encode(errors="surrogateescape"))
-        os.replace(partial, path)  # noqa: PTH105  Path objects cost as much as the writing
+        os.replace(partial, path)  # noqa: PTH105  Path objects take as much time as the writing
         in_place = True
     finally:  # Ctrl-C included
         if not in_place:
             Path(partial).unlink(missing_ok=True)
 
 
-def _partial(name: str) -> str:
-    """The temporary name: hidden, and no longer than a name may be where the last one just fits."""
+def _temporary_name(name: str) -> str:
+    """Return a hidden name, which is no longer than a file name may be."""
     name = f".{name}.part"
-    return name if len(os.fsencode(name)) <= _LONGEST else f".{hashlib.sha256(os.fsencode(name)).hexdigest()}.part"
+    if len(os.fsencode(name)) <= _MAX_NAME_BYTES:
+        return name
+    return f".{hashlib.sha256(os.fsencode(name)).hexdigest()}.part"
 
 
-def link_or_copy(file: Path, place: Path) -> None:
-    """Put a file into another place whole: as a hard link where the disk knows them (many external ones do not)."""
+def link_or_copy(file: Path, target: Path) -> None:
+    """Create a file as a hard link to another, or as a copy where the file system has no hard links."""
 
     def make(partial: Path) -> None:
-        partial.unlink(missing_ok=True)  # a killed run may have left it, and a link overwrites nothing
+        partial.unlink(missing_ok=True)  # left by a killed run; a link does not overwrite
         try:
             partial.hardlink_to(file)
         except OSError:
             shutil.copyfile(file, partial)
 
-    write_whole(place, make)
+    write_atomic(target, make)
 
 
 def _write_bytes(path: str, data: bytes) -> None:
-    # no link is followed: who can write to OUT shall not choose what is overwritten
+    # O_NOFOLLOW: a link placed in the output folder must not redirect the writing to another file.
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
     try:
         handle = os.open(path, flags, 0o666)
-    except FileNotFoundError:  # rarer than files are: asking first would cost every one of them
+    except FileNotFoundError:  # rare; a check before each file would cost more
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         handle = os.open(path, flags, 0o666)
     with os.fdopen(handle, "wb") as file:

@@ -1,4 +1,4 @@
-"""A square cut out of a photo, and put back, without aliasing."""
+"""Square crops of a photo, resampled without aliasing, and pasted back."""
 
 import math
 from dataclasses import dataclass
@@ -8,52 +8,55 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.geometry.affine import compose, crop_to_photo, invert, magnification
+from toolkit.geometry.affine import compose, crop_to_photo, invert, matrix_scale
+from toolkit.photos.types import Image
+
+MAX_SAMPLING_SIDE = 8192  # pixels: of the image from which a crop is averaged
 
 
 class Decoder(Protocol):
-    """A photo that is decoded as large as asked: :class:`toolkit.photos.decode.Photo`, or a :class:`Whole` array."""
+    """A photo at a choice of scales: :class:`toolkit.photos.decode.Photo` or :class:`ArrayPhoto`."""
 
     @property
     def size(self) -> tuple[int, int]:
         """(width, height) at full size, pixels."""
         ...
 
-    def pixels(self, scale: float = 1.0) -> tuple[NDArray[np.uint8], float]:
-        """(H, W, 3) RGB uint8 at a scale of at least ``scale``, and that scale."""
+    def pixels(self, scale: float = 1.0) -> tuple[Image, float]:
+        """Return the photo, (H, W, 3) RGB uint8, at a scale of at least ``scale``, and its scale."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class Whole:
-    """A photo that is an array already: (H, W, 3) RGB uint8."""
+class ArrayPhoto:
+    """An array, (H, W, 3) RGB uint8, with the interface of a :class:`toolkit.photos.decode.Photo`."""
 
-    array: NDArray[np.uint8]
+    array: Image
 
     @property
     def size(self) -> tuple[int, int]:
         """(width, height), pixels."""
         return self.array.shape[1], self.array.shape[0]
 
-    def pixels(self, scale: float = 1.0) -> tuple[NDArray[np.uint8], float]:
-        """The array, at scale 1 whatever is asked."""
+    def pixels(self, scale: float = 1.0) -> tuple[Image, float]:
+        """Return the array, and scale 1."""
         return self.array, 1.0
 
 
-def cut_from(photo: Decoder, matrix: NDArray[np.float64], size: int) -> NDArray[np.uint8]:
-    """Cut a crop as :func:`cut` does, from a decode that has a pixel for each of the crop's.
+def crop_photo(photo: Decoder, matrix: NDArray[np.float64], size: int) -> Image:
+    """Resample a photo into a crop, as :func:`warp_crop` does, decoded no larger than the crop needs.
 
     Args:
-        photo: still encoded, or a :class:`Whole` array.
-        matrix: (2, 3), full photo -> crop.
+        photo: an encoded photo or an :class:`ArrayPhoto`.
+        matrix: (2, 3), full-size photo -> crop.
         size: side of the crop, pixels.
     """
-    pixels, scale = photo.pixels(magnification(matrix))
-    to_full = np.array([[1 / scale, 0, 0.5 / scale - 0.5], [0, 1 / scale, 0.5 / scale - 0.5]])
-    return cut(pixels, compose(matrix, to_full), size)
+    pixels, scale = photo.pixels(matrix_scale(matrix))
+    to_full_size = np.array([[1 / scale, 0, 0.5 / scale - 0.5], [0, 1 / scale, 0.5 / scale - 0.5]])
+    return warp_crop(pixels, compose(matrix, to_full_size), size)
 
 
-def cut(photo: NDArray[np.uint8], matrix: NDArray[np.float64], size: int) -> NDArray[np.uint8]:
+def warp_crop(photo: Image, matrix: NDArray[np.float64], size: int) -> Image:
     """Resample a photo into a crop, without aliasing when it shrinks.
 
     Args:
@@ -62,40 +65,40 @@ def cut(photo: NDArray[np.uint8], matrix: NDArray[np.float64], size: int) -> NDA
         size: side of the crop, pixels.
 
     Returns:
-        (size, size, 3) RGB uint8; beyond the photo's edge its border pixels go on.
+        (size, size, 3) RGB uint8; beyond the photo's edge its border pixels are repeated.
     """
-    shrink = 1 / magnification(matrix)  # photo pixels per crop pixel
-    # Sample so many times finer, then average blocks. The kernel alone smooths a fourth of a pixel more than needed.
-    fine = max(1, min(math.ceil(shrink - 0.25), 8192 // size))
-    finer = matrix * fine
-    finer[:, 2] += (fine - 1) / 2  # pixel centres: crop x lies at fine * x + (fine - 1) / 2
-    side = size * fine
+    shrink = 1 / matrix_scale(matrix)  # photo pixels per crop pixel
+    # Supersample by a factor, then average blocks. Up to 1.25 the bilinear kernel alone is smooth enough.
+    factor = max(1, min(math.ceil(shrink - 0.25), MAX_SAMPLING_SIDE // size))
+    finer = matrix * factor
+    finer[:, 2] += (factor - 1) / 2  # pixel centers: crop x lies at factor * x + (factor - 1) / 2
+    side = size * factor
     warped = cv2.warpAffine(photo, finer, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    if fine > 1:
+    if factor > 1:
         warped = cv2.resize(warped, (size, size), interpolation=cv2.INTER_AREA)
     return np.asarray(warped, np.uint8)
 
 
-def paste_back(photo: NDArray[np.uint8], crop: NDArray[np.uint8], matrix: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """Put a crop, as it is or changed, back into its photo.
+def paste_back(photo: Image, crop: Image, matrix: NDArray[np.float64]) -> Image:
+    """Paste a crop, possibly changed, back into its photo.
 
     Args:
         photo: (H, W, 3) RGB uint8.
         crop: (S, S, 3) RGB uint8.
-        matrix: (2, 3), photo -> crop, as the ledger keeps it.
+        matrix: (2, 3), photo -> crop, as stored in the ledger.
 
     Returns:
-        A copy of the photo in which the crop's square shows the crop; all else is untouched.
+        A copy of the photo in which the crop's square shows the crop; all other pixels are unchanged.
     """
     height, width = photo.shape[:2]
-    back = invert(matrix)
-    if magnification(matrix) > 1:  # smooth first what shrinks
-        smaller = max(1, round(len(crop) / magnification(matrix)))
+    to_photo = invert(matrix)
+    if matrix_scale(matrix) > 1:  # smooth what will shrink
+        smaller = max(1, round(len(crop) / matrix_scale(matrix)))
         ratio = len(crop) / smaller
         crop = np.asarray(cv2.resize(crop, (smaller, smaller), interpolation=cv2.INTER_AREA), np.uint8)
-        back = compose(back, np.array([[ratio, 0, ratio / 2 - 0.5], [0, ratio, ratio / 2 - 0.5]]))
-    painted = cv2.warpAffine(crop, back, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-    corners = crop_to_photo(np.array([[0, 0], [1, 0], [1, 1], [0, 1]]) * float(len(crop)) - 0.5, invert(back))
+        to_photo = compose(to_photo, np.array([[ratio, 0, ratio / 2 - 0.5], [0, ratio, ratio / 2 - 0.5]]))
+    warped = cv2.warpAffine(crop, to_photo, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    corners = crop_to_photo(np.array([[0, 0], [1, 0], [1, 1], [0, 1]]) * float(len(crop)) - 0.5, invert(to_photo))
     inside = np.zeros((height, width), np.uint8)
     cv2.fillConvexPoly(inside, np.round(corners * 16).astype(np.int32), (255,), shift=4)
-    return np.where(inside[:, :, None] > 0, painted, photo).astype(np.uint8)
+    return np.where(inside[:, :, None] > 0, warped, photo).astype(np.uint8)

@@ -1,6 +1,6 @@
-"""What an image is."""
+"""The array type of images; :class:`toolkit.photos.decode.Photo` is the class of encoded photos."""
 
 import numpy as np
 from numpy.typing import NDArray
 
-Photo = NDArray[np.uint8]
+Image = NDArray[np.uint8]  # (H, W, 3) RGB, 0 to 255; (H, W) where a comment says so

@@ -1,8 +1,8 @@
-"""The ledger: one line per input and run, append-only, the last one counts.
+"""The ledger of an output folder: an append-only file with one line per input and run, of which the last is valid.
 
-A run that was killed anywhere resumes from it: lines are written with one system call
-each, and a line cut short by a power loss is passed over on reading. So is one that no run of ours
-writes: paths in a ledger are files that a later run may read or remove, and none may lead out of its folder.
+A run that was killed at any point resumes from it: each line is written with one system call, and a line truncated by
+a power loss is ignored on reading. So is a line that no run can have written: a later run may read or remove the files
+that a ledger names, so no path in it may lead out of the folder.
 """
 
 import fcntl
@@ -23,62 +23,63 @@ from toolkit.errors import ConfigError, PhotoError, PhotoRejected
 Status = Literal["written", "skipped", "rejected", "failed"]
 LEDGER_NAME = "ledger.jsonl"
 
-# Bytes that are locked, far behind the last one that a ledger will ever have: no lock file stays behind, and the
-# system lets go of a dead process's locks. A run holds its share of the second stretch while it lasts.
-_APPENDING, _RUNNING, _STRETCH = 1 << 50, (1 << 50) + 1, 1 << 32
-MOST_LINE = 16 << 20  # bytes: a row of ten thousand faces; a longer line is none of ours
+# Locks are on bytes far beyond the end of the file: they leave no lock file behind, and the system releases those of a
+# dead process. Each append locks the first byte; a run locks its shard's share of the range that follows.
+_APPEND_LOCK, _RUN_LOCK, _RUN_LOCK_LENGTH = 1 << 50, (1 << 50) + 1, 1 << 32
+MAX_LINE = 16 << 20  # bytes: a row of ten thousand faces; longer lines are ignored
 _NUMBERS = ("yaw", "pitch", "roll", "score", "sharpness", "eyes_open", "mouth_open", "upscaled")  # of a face
 _FLOCK = "hhqqi4x"  # struct flock of 64-bit Linux: type, whence, start, length, process (none)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Outcome:
-    """What became of one input. Paths are relative to SRC and OUT, with ``/``."""
+    """The result for one input. Paths are relative to SRC and OUT, with ``/``."""
 
     input: str
-    sha256: str = ""  # of the input's bytes; empty where it could not be read
+    sha256: str = ""  # of the input's bytes; empty if it could not be read
     status: Status
     reason: str = ""  # empty, or a stable code, a colon and the detail
     outputs: list[str] = field(default_factory=list)
-    faces: list[dict[str, Any]] = field(default_factory=list)  # box, score, yaw ...: one per output, or pasted into it
+    faces: list[dict[str, Any]] = field(default_factory=list)  # box, score, yaw ...; one per output or pasted face
     seconds: float = 0.0
     size: int = -1  # bytes of the input
-    mtime_ns: int = -1  # its time of change: with the size, what a resume compares before it hashes
-    settings: str = ""  # digest of the settings that shaped the outputs
-    source: str = ""  # where SRC is, seen from OUT: the ledger writes it
-    laps: dict[tuple[str, str], float] = field(default_factory=dict, compare=False)  # seconds; in no ledger
+    mtime_ns: int = -1  # modification time: compared with the size when a run resumes, before the hash
+    settings: str = ""  # digest of the settings that determine the outputs
+    source: str = ""  # path of SRC relative to OUT, set by the ledger
+    # By place and stage; not stored in the ledger.
+    stage_seconds: dict[tuple[str, str], float] = field(default_factory=dict, compare=False)
 
     @property
     def code(self) -> str:
-        """The stable part of the reason; empty where there is none."""
+        """The stable part of the reason; empty without one."""
         return self.reason.partition(":")[0]
 
     def as_skipped(self) -> "Outcome":
-        """The same outcome, met again by a later run that had nothing left to do."""
+        """Return the outcome of a later run that finds this one finished."""
         return replace(self, status="skipped", seconds=0.0)
 
 
-_FIELDS = tuple(field.name for field in fields(Outcome) if field.name != "laps")
+_FIELDS = tuple(field.name for field in fields(Outcome) if field.name != "stage_seconds")
 _BAD_LINES = (ValueError, KeyError, TypeError, RecursionError)
 _STATUS, _SECONDS = re.compile(rb'"status": "\w+"'), re.compile(rb'"seconds": [^,}]+')
-_HEAD = re.compile(  # of a line as it is written here
+_HEAD = re.compile(  # the beginning of a line as this module writes it
     rb'\{"input": ("(?:[^"\\]++|\\.)*+"), "sha256": "\w*", "status": "(?:%s)", ' % "|".join(get_args(Status)).encode()
 )
 
 
-def refused(input_path: str, error: PhotoError, **known: Any) -> Outcome:
-    """The outcome of an input that raised."""
+def error_outcome(input_path: str, error: PhotoError, **known: Any) -> Outcome:
+    """Return the outcome of an input whose processing raised an error; ``known`` are further fields."""
     status: Status = "rejected" if isinstance(error, PhotoRejected) else "failed"
     return Outcome(input=input_path, status=status, reason=error.reason, **known)
 
 
 class Ledger:
-    """``ledger.jsonl`` of one output folder, open for one run at a time, or for one run of each shard.
+    """The ledger of one output folder, open for one run at a time, or for one run of each shard.
 
     Args:
-        folder: the output folder; made if missing.
-        source: the folder that inputs are relative to; each line says where it is, for those who look at OUT alone.
-        shard: (i, n), the run does the i-th of n parts; runs whose parts overlap cannot be open together.
+        folder: the output folder; created if missing.
+        source: the folder that inputs are relative to; its path relative to the output folder is stored in each line.
+        shard: (i, n), the run processes the i-th of n parts; runs whose parts overlap cannot be open together.
 
     Raises:
         ConfigError: another run is writing to this folder, or it cannot be written.
@@ -92,30 +93,30 @@ class Ledger:
             self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         except OSError as error:
             raise ConfigError(f"{self.path}: cannot be written ({error.strerror}); choose another OUT") from error
-        first, end = (_STRETCH * edge // shard[1] for edge in (shard[0], shard[0] + 1))
+        first, end = (_RUN_LOCK_LENGTH * edge // shard[1] for edge in (shard[0], shard[0] + 1))
         try:
-            _lock(self._file, fcntl.F_WRLCK, _RUNNING + first, end - first)
+            _lock(self._file, fcntl.F_WRLCK, _RUN_LOCK + first, end - first)
         except BlockingIOError as error:
             os.close(self._file)
             raise ConfigError(f"{folder}: another run is writing here; wait for it or choose another OUT") from error
         except OSError as error:
             os.close(self._file)
-            raise ConfigError(f"{self.path}: its disk knows no locks ({error.strerror}); choose another OUT") from error
-        with self._alone():
-            self._end_cut_line()
+            raise ConfigError(f"{self.path}: its disk has no locks ({error.strerror}); choose another OUT") from error
+        with self._append_lock():
+            self._end_truncated_line()
         self._reader = self.path.open("rb")
         self._lines = _last_lines(self._reader, quick=True)
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """No other shard writes meanwhile: on network disks two of them could write to one place."""
-        _lock(self._file, fcntl.F_WRLCK, _APPENDING, 1, wait=True)
+    def _append_lock(self) -> Iterator[None]:
+        """Exclude other shards: on network file systems two appends could overwrite each other."""
+        _lock(self._file, fcntl.F_WRLCK, _APPEND_LOCK, 1, wait=True)
         try:
             yield
         finally:
-            _lock(self._file, fcntl.F_UNLCK, _APPENDING, 1)
+            _lock(self._file, fcntl.F_UNLCK, _APPEND_LOCK, 1)
 
-    def _end_cut_line(self) -> None:
+    def _end_truncated_line(self) -> None:
         size = os.fstat(self._file).st_size
         if size and os.pread(self._file, 1, size - 1) != b"\n":
             os.write(self._file, b"\n")
@@ -130,50 +131,50 @@ class Ledger:
         os.close(self._file)
 
     def last(self, input_path: str) -> Outcome | None:
-        """What the last line about an input said, before this run."""
+        """Return the last outcome of an input before this run; None without one."""
         start = self._lines.get(input_path)
         outcome = None if start is None else _read_line(self._reader, start)
         if start is None or outcome is not None:
             return outcome
-        self._lines = _last_lines(self._reader)  # a line that only looked good: an earlier one may be
+        self._lines = _last_lines(self._reader)  # the quick check accepted an invalid line: an earlier one may be valid
         start = self._lines.get(input_path)
         return None if start is None else _read_line(self._reader, start)
 
     def skip(self, input_path: str) -> None:
-        """Add the line of an input that an earlier run finished, and of this one: the same again, but ``skipped``."""
+        """Append the last line of an input again, with the status ``skipped``."""
         self._reader.seek(self._lines[input_path])
-        line = _STATUS.sub(b'"status": "skipped"', self._reader.readline(MOST_LINE), 1)
+        line = _STATUS.sub(b'"status": "skipped"', self._reader.readline(MAX_LINE), 1)
         self._write(_SECONDS.sub(b'"seconds": 0.0', line, 1))
 
     def append(self, outcome: Outcome) -> None:
-        """Add one line; on return the system has it, so a killed process cannot lose it.
+        """Append one line; on return the system has it, so it survives a kill of the process.
 
         Raises:
-            ConfigError: it cannot be written any more: the disk is full, say.
+            ConfigError: it cannot be written, as on a full disk.
         """
-        # not asdict: it would copy every face
+        # Not asdict, which copies every face.
         row = {name: getattr(outcome, name) for name in _FIELDS} | {"source": self._source}
         self._write(json.dumps(row).encode() + b"\n")
 
     def _write(self, line: bytes) -> None:
         try:
-            with self._alone():
-                while line:  # a disk that fills up takes the first part
+            with self._append_lock():
+                while line:  # a disk that fills up accepts only a part
                     line = line[os.write(self._file, line) :]
         except OSError as error:
             raise ConfigError(
-                f"{self.path}: cannot be written any more ({error.strerror}); mend that and run the same command "
-                "again: what is in the ledger is not done twice"
+                f"{self.path}: cannot be written ({error.strerror}); repair that and run the same command again: "
+                "it resumes from the ledger"
             ) from error
 
 
 def read_ledger(folder: Path) -> list[Outcome]:
-    """The last outcome of every input of an output folder, in the order the inputs first came; empty without one."""
+    """Return the last outcome of every input, in the order of their first lines; empty if there is no ledger."""
     return list(_outcomes(folder / LEDGER_NAME, list))
 
 
 def sorted_outcomes(folder: Path) -> Iterator[Outcome]:
-    """The same sorted by the parts of the inputs' paths, one after the other: of a million only one is in memory."""
+    """Yield the last outcome of every input, sorted by the parts of the inputs' paths, one in memory at a time."""
     return _outcomes(folder / LEDGER_NAME, lambda names: sorted(names, key=lambda name: name.split("/")))
 
 
@@ -187,13 +188,15 @@ def _outcomes(path: Path, order: Callable[[Iterable[str]], list[str]]) -> Iterat
 
 
 def _last_lines(file: BinaryIO, quick: bool = False) -> dict[str, int]:
-    """Where the last good line about each input begins: a parsed million would take gigabytes.
+    """Find the offset of the last valid line of each input: a million parsed lines would take gigabytes.
 
-    ``quick``: lines that begin and end well count as good, in a fifth of the time.
+    Args:
+        file: the ledger.
+        quick: check only the beginning and the end of each line, in a fifth of the time.
     """
     starts: dict[str, int] = {}
     start = file.seek(0)
-    while line := file.readline(MOST_LINE):
+    while line := file.readline(MAX_LINE):
         if (name := _input_of(line, quick)) is not None:
             starts[name] = start
         start += len(line)
@@ -201,18 +204,18 @@ def _last_lines(file: BinaryIO, quick: bool = False) -> dict[str, int]:
 
 
 def _input_of(line: bytes, quick: bool) -> str | None:
-    """The input that a line is about; None where a crash cut it short: that input is simply done again."""
+    """Return the input of a line; None for an invalid line, whose input is then processed again."""
     try:
         if quick and (head := _HEAD.match(line)) and line.endswith(b'"}\n'):
             return str(json.loads(head[1])) if b"\\" in head[1] else head[1][1:-1].decode()
         row = json.loads(line)
-        return str(row["input"]) if _is_ours(row) else None
+        return str(row["input"]) if _is_valid_row(row) else None
     except _BAD_LINES:
         return None
 
 
-def _is_ours(row: Any) -> bool:
-    """Every field of the kind that an :class:`Outcome` has, as far as anything is done with it."""
+def _is_valid_row(row: Any) -> bool:
+    """Return whether all fields that are used have the type that an :class:`Outcome` has."""
     if not isinstance(row, dict):
         return False
     texts = [row.get(name, "") for name in ("sha256", "reason", "settings", "source")]
@@ -228,8 +231,8 @@ def _is_ours(row: Any) -> bool:
 
 
 def _stays_inside(path: str) -> bool:
-    """A path that no folder of a mirrored tree is left by, and that the system has a name for."""
-    os.fsencode(path)  # a TypeError or a ValueError, if it is no path
+    """Return whether a relative path is valid and does not lead out of its folder."""
+    os.fsencode(path)  # raises TypeError or ValueError if it is no path
     return bool(path) and not path.startswith("/") and "\0" not in path and ".." not in path.split("/")
 
 
@@ -240,14 +243,14 @@ def _is_number(value: Any) -> bool:
 def _read_line(file: BinaryIO, start: int) -> Outcome | None:
     file.seek(start)
     try:
-        row = json.loads(file.readline(MOST_LINE))
-        if not _is_ours(row):
+        row = json.loads(file.readline(MAX_LINE))
+        if not _is_valid_row(row):
             return None
     except _BAD_LINES:
         return None
-    return Outcome(**{key: value for key, value in row.items() if key in _FIELDS})  # a newer version may write more
+    return Outcome(**{key: row[key] for key in _FIELDS if key in row})  # a newer version may write more fields
 
 
 def _lock(file: int, kind: int, start: int, length: int, wait: bool = False) -> None:
-    """Lock or unlock bytes of an open file; the open file owns the lock, not the process: see fcntl(2), OFD locks."""
+    """Lock or unlock bytes for an open file description, not for the process: see fcntl(2), OFD locks."""
     fcntl.fcntl(file, fcntl.F_OFD_SETLKW if wait else fcntl.F_OFD_SETLK, struct.pack(_FLOCK, kind, 0, start, length, 0))

@@ -1,4 +1,4 @@
-"""Who a photo shows, told from its path: by folder, by a regular expression, or by a table."""
+"""The subject of a photo, derived from its path: by folder, by a regular expression, or by a table."""
 
 import csv
 import os
@@ -10,14 +10,14 @@ from toolkit.errors import ConfigError, PhotoRejected
 
 
 def subject_rule(subjects: str) -> Callable[[str], str]:
-    """A function from a photo's path to its subject's name; it raises PhotoRejected ``no-subject``.
+    """Return a function from a photo's path to its subject's name; it raises PhotoRejected ``no-subject``.
 
     Args:
-        subjects: ``folders``: the first part of the path; a regular expression: its group ``subject``, or its first
-            one; or the path of a CSV with the columns file and subject.
+        subjects: ``folders`` for the first part of the path; a regular expression for its group ``subject``, or
+            its first group; or the path of a CSV with the columns file and subject.
 
     Raises:
-        ConfigError: none of these.
+        ConfigError: ``subjects`` is none of these, or the CSV cannot be read.
     """
     if subjects == "folders":
         return _subject_by_folder
@@ -44,7 +44,7 @@ def subject_rule(subjects: str) -> Callable[[str], str]:
 def _subject_by_folder(photo: str) -> str:
     subject, slash, _ = photo.partition("/")
     if not slash:
-        raise PhotoRejected("no-subject", "the photo lies in no subject's folder")
+        raise PhotoRejected("no-subject", "the photo is not in a subject's folder")
     return subject
 
 
@@ -71,5 +71,5 @@ def _subject_by_table(path: Path) -> Callable[[str], str]:
 
 
 def _as_name(subject: str) -> str:
-    """A subject as a folder's name: no separators, nothing that no name may hold, not hidden."""
+    """Convert a subject to a valid folder name that is not hidden."""
     return re.sub(r"[/\\\0]", "-", subject).lstrip(".") or "-"

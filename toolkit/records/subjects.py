@@ -1,7 +1,7 @@
-"""The subject-folder format: inputs ``ROOT/<subject>/*.jpg``, their frontal target ``ROOT/<subject>.jpg``.
+"""The layout of paired sets: inputs ``ROOT/<subject>/*.jpg``, their frontal target ``ROOT/<subject>.jpg``.
 
-A set that `frontalize pairs split` divided holds the same files again as ``ROOT/train`` and ``ROOT/val``
-(and ``ROOT/test`` where the set says so), each a set of its own.
+After `frontalize pairs split` a set contains the same files again in ``ROOT/train`` and ``ROOT/val``
+(and ``ROOT/test`` if the set defines it), each of which is a set.
 """
 
 from collections.abc import Sequence
@@ -12,14 +12,14 @@ from typing import TypeVar
 from toolkit.errors import DatasetError
 from toolkit.photos.files import list_photos
 
-PARTS = ("train", "val", "test")
-MASK = ".mask"  # suffix of a PNG beside an input: how well each of its pixels was seen; no photo, so no input itself
+SPLITS = ("train", "val", "test")
+MASK = ".mask"  # suffix of a PNG beside an input: visibility of each pixel; not a photo's suffix, so it is no input
 Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """One input and the target it shall become. Paths are relative to the root, with ``/``."""
+    """One input and its target. Paths are relative to the root, with ``/``."""
 
     input: str
     target: str
@@ -27,22 +27,22 @@ class Pair:
 
 
 def mask_of(photo: str) -> str:
-    """Path of an input's visibility mask, beside it."""
+    """Return the path of an input's visibility mask."""
     return str(Path(photo).with_suffix(MASK))
 
 
-def parts_of(root: Path) -> dict[str, Path]:
-    """The parts of a divided set, by name; empty where the set is whole.
+def find_splits(root: Path) -> dict[str, Path]:
+    """Find the splits of a set: folder by name; empty if the set has not been split.
 
-    A subject may be called ``train``: it has its target beside it, and no ``val``.
+    A subject may be called ``train``: then there is a target for it, and no ``val``.
     """
-    found = {name: root / name for name in PARTS if (root / name).is_dir() and not any(root.glob(f"{name}.*"))}
+    found = {name: root / name for name in SPLITS if (root / name).is_dir() and not any(root.glob(f"{name}.*"))}
     return found if {"train", "val"} <= set(found) else {}
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Something that breaks the layout."""
+    """A violation of the layout."""
 
     code: str  # orphan-target, orphan-inputs or two-targets
     files: list[str]  # relative to the root; folders end in ``/``
@@ -50,20 +50,20 @@ class Fault:
 
 
 def read_layout(root: Path) -> tuple[list[Pair], list[Fault]]:
-    """List the pairs of a set by name, sorted by subject and input, and what breaks the layout.
+    """List the pairs of a set, sorted by subject and input, and the violations of the layout.
 
     Raises:
         DatasetError: no such folder.
     """
     if not root.is_dir():
         raise DatasetError(f"{root}: no such folder; build a set with `frontalize pairs build`")
-    parts = parts_of(root)
+    splits = find_splits(root)
     targets: dict[str, str] = {}
     inputs: dict[str, list[str]] = {}
     faults: list[Fault] = []
     for photo in list_photos(root)[0]:
         subject, slash, _ = photo.partition("/")
-        if slash and subject not in parts:
+        if slash and subject not in splits:
             inputs.setdefault(subject, []).append(photo)
         elif slash:
             continue
@@ -81,23 +81,23 @@ def read_layout(root: Path) -> tuple[list[Pair], list[Fault]]:
 
 
 def read_pairs(root: Path) -> list[Pair]:
-    """List the pairs of a set, sorted by subject and input, paired by name.
+    """List the pairs of a set, sorted by subject and input.
 
     Raises:
-        DatasetError: no such folder, no pair in it, or an orphan: a target without inputs,
-            inputs without a target, a subject with two targets. All orphans are named.
+        DatasetError: the folder is missing or has no pairs, or the layout is violated: a target without
+            inputs, inputs without a target, or a subject with two targets. The message names the first ten.
     """
     pairs, faults = read_layout(root)
     if faults:
         more = f" and {len(faults) - 10} more" if len(faults) > 10 else ""
-        said = "; ".join(fault.detail for fault in faults[:10])
-        raise DatasetError(f"{root}: {len(faults)} faults: {said}{more}. Add or remove those files")
+        details = "; ".join(fault.detail for fault in faults[:10])
+        raise DatasetError(f"{root}: {len(faults)} faults: {details}{more}. Add or remove those files")
     if not pairs:
         raise DatasetError(f"{root}: no pairs in it; expected <subject>/*.jpg with <subject>.jpg beside the folder")
     return pairs
 
 
 def spread_over_subjects(pairs: Sequence[Item], count: int) -> list[Item]:
-    """So many pairs (or their numbers), evenly spaced over the set: different people where there are enough."""
+    """Select ``count`` items evenly spaced over a sorted list, so that they show as many subjects as possible."""
     count = min(count, len(pairs))
-    return [pairs[place * len(pairs) // count] for place in range(count)]
+    return [pairs[number * len(pairs) // count] for number in range(count)]

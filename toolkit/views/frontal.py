@@ -1,7 +1,15 @@
-"""A frontal view in two steps: what of the photo goes where, and the drawing of it.
+"""Frontal views: a face at any yaw, drawn as seen from the front.
 
-The first needs one photo's landmarks, person mask and fit. The second is arithmetic on pixels; for a
-batch of photos on a GPU, :mod:`models.frontal_view` does it.
+:func:`frontal_view` works in two steps. :func:`prepare_view` computes the inputs of one view from a photo and a face:
+the mesh as a texture map and the photo as its texture. :func:`render_view` draws the view from these alone;
+:mod:`models.frontal_view` does the same for a batch on a GPU.
+
+Colors of the background (a wall behind a profile) must not get into the face. Three steps of :func:`prepare_view` keep
+them out, all of them based on the person's mask:
+
+1. :func:`_find_person` segments the person; a turned head by its colors (:mod:`toolkit.views.head_outline`).
+2. :func:`_remove_background` replaces all pixels outside by the person's nearest pixels (:mod:`toolkit.views.inpaint`).
+3. :func:`toolkit.views.profile_contour.fit_mesh_to_contour` moves mesh vertices that lie outside back inside.
 """
 
 from dataclasses import dataclass
@@ -10,174 +18,214 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.faces.face import Face, resized
-from toolkit.faces.head_mesh import build_head, head_mirror, head_triangles, normals, oval
-from toolkit.faces.shape_model import HEAD_HALF, PIVOT, Fit, fit_shape
-from toolkit.geometry.affine import magnification
+from toolkit.faces.face import Face, rescale_face
+from toolkit.faces.head_mesh import build_head, face_oval, head_mirror, head_triangles, normals
+from toolkit.faces.shape_model import HEAD_HALF_SIDE, PIVOT, Fit, fit_shape
+from toolkit.geometry.affine import matrix_scale
 from toolkit.geometry.crop import Template, crop_matrix
 from toolkit.geometry.mesh_topology import SKIN
-from toolkit.geometry.rasterizer import look_up, rasterize
-from toolkit.views import frontal
-from toolkit.views.backlight import without_rim
-from toolkit.views.head_outline import behind_profile, outlined
-from toolkit.views.inpaint import fill, person_only
-from toolkit.views.profile_contour import is_turned, within_contour
-from toolkit.views.segmentation import MAYBE, head_part, person_likelihood, shows_face
+from toolkit.geometry.rasterizer import rasterize, sample_bilinear
+from toolkit.photos.types import Image
+from toolkit.views.backlight import remove_backlight
+from toolkit.views.head_outline import head_outline_mask, mesh_profile_mask
+from toolkit.views.inpaint import extend_person_colors, inpaint_smooth
+from toolkit.views.profile_contour import fit_mesh_to_contour, is_turned
+from toolkit.views.segmentation import CERTAIN_BACKGROUND, Mask, covers_face, crop_head, person_probability
 
-Photo = NDArray[np.uint8]
 Points = NDArray[np.float64]
-Map = NDArray[np.float32]
-GRAZING = 0.05  # half the width of the blend where both halves show a place equally well
-INSET = 0.01  # head coordinates: so near to the contour the photo mixes skin and wall
-INSET_TURNED = 0.02  # of a turned head, whose middle lies on the contour: what is wrong there is seen by everybody
-HIDDEN, HIDDEN_FULLY = 0.01, 0.03  # head coordinates: how far behind another part of the face a vertex is out of sight
-BACKDROP = 16  # pixels, the side of what stands behind
+FloatImage = NDArray[np.float32]
+
+BLEND_HALF_WIDTH = 0.05  # difference in visibility at which a pixel comes from one half of the face alone
+CONTOUR_MARGIN = 0.01  # head coordinates: this near to the contour, pixels mix the colors of person and background
+CONTOUR_MARGIN_TURNED = 0.02  # the same for a turned head, whose contour becomes the middle of the view
+HIDDEN_FROM, HIDDEN_FULLY = 0.01, 0.03  # head coordinates: a vertex this far behind another surface is hidden
+BACKGROUND_SIZE = 16  # pixels: side of the background image
+_DEPTH_MAP_SCALE = 45.0  # pixels per unit of head coordinates in the depth map that tells which vertices are hidden
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
-    """What it takes to draw one frontal view."""
+class ViewInputs:
+    """The inputs of :func:`render_view`: a head of V vertices, textured with the photo."""
 
-    skin: Photo  # (H, W, 3) RGB: the part of the photo with the head, the person's colours continued beyond the contour
-    places: Map  # (V, 2) where each vertex of the head has its colour, pixels of skin
-    target: Map  # (V, 3) where the view shows it, pixels, z away from the camera
-    facing: Map  # (V,) how well the photo shows it: 1 facing the camera, 0 hidden
-    backdrop: Photo  # (BACKDROP, BACKDROP, 3) RGB: the photo's own background, out of focus
+    texture: Image  # (H, W, 3) RGB: the part of the photo with the head, the background replaced by the person's colors
+    texture_xy: FloatImage  # (V, 2) pixels of the texture: where each vertex has its color
+    view_xyz: FloatImage  # (V, 3) pixels of the view: where each vertex is drawn, z away from the camera
+    visibility: FloatImage  # (V,) how well the photo shows each vertex: 1 facing the camera, 0 hidden
+    background: Image  # (BACKGROUND_SIZE, BACKGROUND_SIZE, 3) RGB: the photo's background, out of focus
 
 
-def lay_out(photo: Photo, face: Face, size: int, template: Template, border: int = 0) -> Layout:
-    """Find what of the photo goes where; see :func:`toolkit.views.frontal.frontal_view`."""
+def frontal_view(
+    photo: Image, face: Face, size: int = 128, template: Template = "chin", border: int = 0
+) -> tuple[Image, NDArray[np.float32]]:
+    """Draw a face as seen from the front.
+
+    The half of the face that the photo shows is moved to where a frontal view has it. The hidden half is its mirror
+    image, with the lighting adapted to the little that the photo shows of that half.
+
+    Args:
+        photo: (H, W, 3) RGB uint8.
+        face: from a :class:`toolkit.landmarks.protocols.Landmarker`, at any yaw.
+        size: side of the view, pixels.
+        template: which crop the view shows; see :mod:`toolkit.geometry.crop`.
+        border: pixels added on each side; S is size + 2 border.
+
+    Returns:
+        The view, (S, S, 3) RGB uint8. Its visibility, (S, S) float32: how well the photo shows each pixel, from 1,
+        facing the camera, to 0, hidden; hidden pixels come from the mirror image or are extrapolated.
+
+    Raises:
+        PhotoRejected: ``bad-mesh``, the landmarks are degenerate.
+    """
+    return render_view(prepare_view(photo, face, size, template, border), size + 2 * border)
+
+
+def prepare_view(photo: Image, face: Face, size: int, template: Template, border: int = 0) -> ViewInputs:
+    """Compute the inputs of a frontal view; arguments and errors as for :func:`frontal_view`."""
     fit = fit_shape(face.landmarks)
     matrix = crop_matrix(fit.shape, size, template)
     matrix[:, 2] += border
     head = build_head(fit.shape, back=False).vertices
-    photo, shift, shown = head_part(
-        photo, fit.on_photo(PIVOT[None])[0], HEAD_HALF * fit.scale, fit.scale / magnification(matrix)
+    view_xyz = np.column_stack([head[:, :2] @ matrix[:, :2].T + matrix[:, 2], head[:, 2] * matrix_scale(matrix)])
+
+    center, half_side = fit.project(PIVOT[None])[0], HEAD_HALF_SIDE * fit.scale
+    crop, corner, scale = crop_head(photo, center, half_side, fit.scale / matrix_scale(matrix))
+    fit = fit.rescale(corner, scale)
+    landmarks = rescale_face(face, scale, corner).landmarks[:SKIN]
+    mesh = landmarks[:, :2]
+
+    person = _find_person(crop, landmarks, fit)
+    texture = _remove_background(crop, person, mesh, fit)
+    mesh_inside = mesh if person is None else fit_mesh_to_contour(mesh, fit, person)
+    return ViewInputs(
+        texture=texture,
+        texture_xy=texture_positions(mesh_inside, fit, head).astype(np.float32),
+        view_xyz=view_xyz.astype(np.float32),
+        visibility=_vertex_visibility(fit, head).astype(np.float32),
+        background=_blurred_background(crop, person),
     )
-    face, fit = resized(face, shown, shift), fit.moved(shift, shown)
-    mask = _person(photo, face.landmarks[:SKIN], fit)
-    mesh = face.landmarks[:SKIN, :2]
-    target = np.column_stack([head[:, :2] @ matrix[:, :2].T + matrix[:, 2], head[:, 2] * magnification(matrix)])
-    return Layout(
-        skin=_colours(photo, mask, mesh, fit),
-        places=places_of(mesh if mask is None else within_contour(mesh, fit, mask), fit, head).astype(np.float32),
-        target=target.astype(np.float32),
-        facing=_visibility(fit, head).astype(np.float32),
-        backdrop=_backdrop(photo, mask),
-    )
 
 
-def _person(photo: Photo, mesh: Points, fit: Fit) -> Map | None:
-    likely = person_likelihood(photo, mesh)
-    if is_turned(fit) and (mask := outlined(photo, mesh[:, :2], fit, likely)) is not None:
-        return mask
-    if shows_face(likely, mesh):
-        return likely
-    return behind_profile(mesh[:, :2], fit, photo.shape[:2]) if is_turned(fit) else None
-
-
-def _colours(photo: Photo, mask: Map | None, mesh: Points, fit: Fit) -> Photo:
-    if mask is None or not is_turned(fit):
-        return person_only(photo, mask, INSET * fit.scale)
-    return person_only(photo, without_rim(photo, mask, mesh, fit), INSET_TURNED * fit.scale)
-
-
-def draw(layout: Layout, size: int) -> tuple[Photo, Map]:
+def render_view(inputs: ViewInputs, size: int) -> tuple[Image, NDArray[np.float32]]:
     """Draw a frontal view.
 
+    Args:
+        inputs: from :func:`prepare_view`.
+        size: side of the view with its border, pixels.
+
     Returns:
-        (size, size, 3) RGB uint8, and (size, size) float32 visibility.
+        (size, size, 3) RGB uint8, and (size, size) float32 visibility, 0 to 1.
     """
     triangles, mirror = head_triangles(back=False), head_mirror(back=False)
-    seen = rasterize(layout.target, triangles, (size, size))
-    places, facing = layout.places, layout.facing
-    spread = seen.interpolate(triangles, np.column_stack([places, places[mirror], facing, facing[mirror]]))
-    own, mirrored = (look_up(layout.skin, spread[..., first : first + 2]) for first in (0, 2))
-    visible, other = spread[..., 4], spread[..., 5]
-    mirrored = _relit(mirrored, other, own, visible)
-    share = np.clip(0.5 + (visible - other) / (2 * GRAZING), 0, 1)
+    raster = rasterize(inputs.view_xyz, triangles, (size, size))
+    xy, visibility = inputs.texture_xy, inputs.visibility
+    values = raster.interpolate(triangles, np.column_stack([xy, xy[mirror], visibility, visibility[mirror]]))
+    own, mirrored = (sample_bilinear(inputs.texture, values[..., first : first + 2]) for first in (0, 2))
+    visible, visible_mirrored = values[..., 4], values[..., 5]
+    mirrored = _match_lighting(mirrored, visible_mirrored, own, visible)
+
+    share = np.clip(0.5 + (visible - visible_mirrored) / (2 * BLEND_HALF_WIDTH), 0, 1)
     share = cv2.GaussianBlur(share.astype(np.float32), (0, 0), size / 80)[..., None]
-    inside = (seen.triangle >= 0).astype(np.float32)
-    edge = cv2.GaussianBlur(inside, (0, 0), 0.7)[..., None]
-    behind = np.asarray(cv2.resize(layout.backdrop, (size, size), interpolation=cv2.INTER_CUBIC), np.float32)
-    image = (own * share + mirrored * (1 - share)) * edge + behind * (1 - edge)
+    inside = (raster.triangle >= 0).astype(np.float32)
+    head = cv2.GaussianBlur(inside, (0, 0), 0.7)[..., None]
+    background = np.asarray(cv2.resize(inputs.background, (size, size), interpolation=cv2.INTER_CUBIC), np.float32)
+    image = (own * share + mirrored * (1 - share)) * head + background * (1 - head)
     return np.clip(image, 0, 255).astype(np.uint8), visible * inside
 
 
-def places_of(mesh: Points, fit: Fit, head: Points) -> Points:
-    """(V, 2) where each vertex's colour lies in the photo: the mesh itself, and the skull as it hangs on the mesh.
+def texture_positions(mesh: Points, fit: Fit, head: Points) -> Points:
+    """Return where each vertex of a head has its color in the photo, (V, 2) pixels.
+
+    Vertices of the face lie where the mesh has them. Those of the skull follow the nearest vertex of the face's oval.
 
     Args:
         mesh: (468, 2) pixels.
         fit: of that mesh.
-        head: (V, 3) head coordinates, from :func:`toolkit.faces.head_mesh.build_head` without the back.
+        head: (V, 3) head coordinates, from :func:`toolkit.faces.head_mesh.build_head` with ``back=False``.
     """
-    placed = fit.on_photo(head)[:, :2]
-    off = mesh[oval()] - placed[oval()]
-    rings = (len(head) - SKIN) // len(off)
-    return np.concatenate([mesh, placed[SKIN:] + np.tile(off, (rings, 1))])
+    placed = fit.project(head)[:, :2]
+    offset = mesh[face_oval()] - placed[face_oval()]
+    rings = (len(head) - SKIN) // len(offset)
+    return np.concatenate([mesh, placed[SKIN:] + np.tile(offset, (rings, 1))])
 
 
-def _visibility(fit: Fit, head: Points) -> Points:
-    """(V,) how well the photo shows each vertex: how much it faces the camera, 0 behind another part of the face."""
+def _find_person(photo: Image, landmarks: Points, fit: Fit) -> Mask | None:
+    """Return the person's mask, (H, W) 0 to 1, from the first method that succeeds; None if none does.
+
+    Args:
+        photo: (H, W, 3) RGB uint8.
+        landmarks: (468, 3) pixels.
+        fit: of these landmarks.
+    """
+    probability = person_probability(photo, landmarks)
+    turned = is_turned(fit)
+    if turned and (mask := head_outline_mask(photo, landmarks[:, :2], fit, probability)) is not None:
+        return mask
+    if covers_face(probability, landmarks):
+        return probability
+    return mesh_profile_mask(landmarks[:, :2], fit, photo.shape[:2]) if turned else None
+
+
+def _remove_background(photo: Image, person: Mask | None, mesh: Points, fit: Fit) -> Image:
+    """Replace all pixels outside the person by the person's nearest pixels; in a profile, backlit skin too.
+
+    After this, a vertex that lies beside the contour gets a color of skin or hair and never one of the background.
+
+    Args:
+        photo: (H, W, 3) RGB uint8.
+        person: (H, W) 0 to 1, or None, which leaves the photo unchanged.
+        mesh: (468, 2) pixels.
+        fit: of that mesh.
+    """
+    if person is None or not is_turned(fit):
+        return extend_person_colors(photo, person, CONTOUR_MARGIN * fit.scale)
+    return extend_person_colors(photo, remove_backlight(photo, person, mesh, fit), CONTOUR_MARGIN_TURNED * fit.scale)
+
+
+def _vertex_visibility(fit: Fit, head: Points) -> NDArray[np.float64]:
+    """Return how well the photo shows each vertex, (V,): 1 facing the camera, 0 at a right angle or hidden."""
     triangles = head_triangles(back=False)
     turned = head @ fit.rotation.T
-    pixels = 45.0  # per unit: a coarse look is enough
     low = turned[:, :2].min(axis=0)
-    points = np.column_stack([(turned[:, :2] - low) * pixels, turned[:, 2]])
+    points = np.column_stack([(turned[:, :2] - low) * _DEPTH_MAP_SCALE, turned[:, 2]])
     width, height = np.ceil(points[:, :2].max(axis=0)).astype(int) + 1
     depth = rasterize(points.astype(np.float32), triangles, (int(width), int(height))).depth
     column, row = points[:, :2].round().astype(int).T
     front = np.where(np.isfinite(depth[row, column]), depth[row, column], points[:, 2])
-    in_sight = np.clip((HIDDEN_FULLY - (points[:, 2] - front)) / (HIDDEN_FULLY - HIDDEN), 0, 1)
+    in_sight = np.clip((HIDDEN_FULLY - (points[:, 2] - front)) / (HIDDEN_FULLY - HIDDEN_FROM), 0, 1)
     return np.asarray(np.clip(-normals(turned, triangles)[:, 2], 0, 1) * in_sight)
 
 
-def _relit(mirrored: Map, other: Map, own: Map, visible: Map) -> Map:
-    """The mirrored half in the light of the half that it completes, as far as that half is seen."""
-    size = (len(own), len(own))
-    coarse = (max(8, len(own) // 4),) * 2  # light varies slowly
+def _match_lighting(
+    mirrored: FloatImage, visible_mirrored: FloatImage, own: FloatImage, visible: FloatImage
+) -> FloatImage:
+    """Return the mirror image with the low-frequency brightness of the original, as far as the original is visible.
 
-    def soft(image: Map) -> Map:
+    Args:
+        mirrored: (S, S, 3), the texture mirrored.
+        visible_mirrored: (S, S) its visibility.
+        own: (S, S, 3), the texture as it is.
+        visible: (S, S) its visibility.
+    """
+    size = (len(own), len(own))
+    coarse = (max(8, len(own) // 4),) * 2  # enough for low frequencies
+
+    def blur(image: FloatImage) -> FloatImage:
         blurred = cv2.GaussianBlur(cv2.resize(image, coarse, interpolation=cv2.INTER_AREA), (0, 0), 0.12 * coarse[0])
         return np.asarray(cv2.resize(blurred, size, interpolation=cv2.INTER_LINEAR), np.float32)
 
-    weights = visible**2 + 1e-3, other**2 + 1e-3
+    weights = visible**2 + 1e-3, visible_mirrored**2 + 1e-3
     light, light_mirrored = (
-        soft(image * weight[..., None]) / soft(weight)[..., None]
+        blur(image * weight[..., None]) / blur(weight)[..., None]
         for image, weight in zip((own, mirrored), weights, strict=True)
     )
-    return np.asarray(mirrored + (light - light_mirrored) * np.clip(soft(visible), 0, 1)[..., None])
+    return np.asarray(mirrored + (light - light_mirrored) * np.clip(blur(visible), 0, 1)[..., None])
 
 
-def _backdrop(photo: Photo, mask: Map | None) -> Photo:
-    small = np.asarray(cv2.resize(photo, (BACKDROP, BACKDROP), interpolation=cv2.INTER_AREA), np.uint8)
-    if mask is None:
+def _blurred_background(photo: Image, person: Mask | None) -> Image:
+    """Return the background without the person, reduced to (BACKGROUND_SIZE, BACKGROUND_SIZE, 3) RGB uint8."""
+    size = (BACKGROUND_SIZE, BACKGROUND_SIZE)
+    small = np.asarray(cv2.resize(photo, size, interpolation=cv2.INTER_AREA), np.uint8)
+    if person is None:
         return small
-    behind = cv2.resize(mask, (BACKDROP, BACKDROP), interpolation=cv2.INTER_AREA) < MAYBE
-    return np.clip(fill(small, behind), 0, 255).astype(np.uint8) if behind.any() else small
-
-
-def frontal_view(
-    photo: Photo, face: Face, size: int = 128, template: Template = "chin", border: int = 0
-) -> tuple[Photo, NDArray[np.float32]]:
-    """Turn a face to the front.
-
-    Pixels of the near half go where a frontal face has them; the far half, as far as the photo
-    hides it, is the near half mirrored, its lighting brought to that of what is seen.
-
-    Args:
-        photo: (H, W, 3) RGB uint8.
-        face: as the landmarker found it, at any yaw.
-        size: side of the view, pixels.
-        template: what lands where: see :mod:`toolkit.geometry.crop`.
-        border: pixels to show beyond each side of that; S is then size + 2 border, else size.
-
-    Returns:
-        (S, S, 3) RGB uint8; and (S, S) float32, how well the photo itself shows each
-        pixel's place: 1 facing the camera, 0 hidden, where the mirrored half or a guess stands.
-
-    Raises:
-        PhotoRejected: ``bad-mesh``, the points span no frame.
-    """
-    return frontal.draw(frontal.lay_out(photo, face, size, template, border), size + 2 * border)
+    known = cv2.resize(person, size, interpolation=cv2.INTER_AREA) < CERTAIN_BACKGROUND
+    return np.clip(inpaint_smooth(small, known), 0, 255).astype(np.uint8) if known.any() else small

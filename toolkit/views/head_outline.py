@@ -1,129 +1,164 @@
-"""The outline of a turned head, by its colours: the person network, made for whole figures, is vague about profiles."""
+"""Segment a turned head by its colors, because the person network is inaccurate along profiles."""
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.faces.shape_model import Fit
-from toolkit.views.profile_contour import near_eye, overrun, profile_line, sideways
+from toolkit.photos.types import Image
+from toolkit.views.profile_contour import measure_overrun, near_eye_position, profile_axes, profile_line
 from toolkit.views.segmentation import Mask
 
-Photo = NDArray[np.uint8]
 Points = NDArray[np.float64]
-Flags = NDArray[np.uint8]
-RESOLUTION = 33.0  # pixels per unit of head coordinates: the nose's tip is three pixels wide
-ROUNDS = 2  # of GrabCut
-HEAD = (cv2.GC_FGD, cv2.GC_PR_FGD)  # its flags: surely, probably
-CHEEK = 0.12  # head coordinates: from here on outward the mesh lies on the face, whatever it makes of the nose
+Labels = NDArray[np.uint8]  # (H, W), GrabCut's: GC_BGD, GC_FGD, GC_PR_BGD, GC_PR_FGD
+Region = NDArray[np.bool_]
 
-# Sines of the yaw, and how far ahead of the mesh's profile all is wall there, in head coordinates. To 35 degrees the
-# far cheek may lie there, from 45 on it cannot; from 60 on the mesh's profile is nearly the contour.
-SINES, AIR = (0.57, 0.7, 0.83, 0.87), (0.25, 0.12, 0.12, 0.06)
-HAIR = -0.35  # likewise: the contour lies nowhere before that
-NOTCH = 0.05  # head coordinates: narrower gaps in the outline are lips in shadow, not wall
-LIKELY = 0.6  # of what the network says of the cheek: so much is a person
-UNLIKELY = 0.05  # so little is none, whatever it says of the cheek
-SEES = 0.8  # of the cheek: a network that says so much of it knows what is no person, too
-FRAMED = 0.5  # of the profile, at least, has sure wall ahead of it in the photo; else the photo's edge cuts it off
-BELIEVABLE = 0.2  # head coordinates: no mesh runs over further; where the outline says so it has lost the face
+PIXELS_PER_UNIT = 33.0  # working resolution in pixels per unit of head coordinates: a nose tip is three pixels wide
+GRABCUT_ITERATIONS = 2
+FOREGROUND = (cv2.GC_FGD, cv2.GC_PR_FGD)  # GrabCut's labels of certain and of probable foreground
+MIN_CHEEK_X = 0.12  # head coordinates: vertices this far from the midline lie on the face, however wrong the nose is
+
+# Distance ahead of the mesh's profile, in head coordinates, from which every pixel is background; by the sine of the
+# yaw. Up to 35 degrees the far cheek can lie there, from 45 degrees it cannot; from 60 degrees the mesh's profile is
+# close to the contour.
+YAW_SINES, CLEARANCE = (0.57, 0.7, 0.83, 0.87), (0.25, 0.12, 0.12, 0.06)
+
+HAIR_MAX_AHEAD = -0.35  # head coordinates, relative to the profile: only farther back is the network trusted for hair
+MAX_NOTCH = 0.05  # head coordinates: narrower gaps in the outline are shadows between the lips, not background
+MIN_RELATIVE_PROBABILITY = 0.6  # of the person network, relative to its median on the cheek: above is a person
+BACKGROUND_PROBABILITY = 0.05  # of the person network: below is never a person
+RELIABLE_PROBABILITY = 0.8  # of the person network on the cheek: above, its background is reliable too
+MIN_PROFILE_IN_PHOTO = 0.5  # share of the profile with background ahead of it inside the photo; below, the edge cuts it
+MAX_OVERRUN = 0.2  # head coordinates: if the mesh overruns the outline by more, the outline is wrong
 
 
-def outlined(photo: Photo, mesh: Points, fit: Fit, likely: Mask) -> Mask | None:
-    """Find where a turned head ends, starting from what is surely cheek and surely wall.
+def head_outline_mask(photo: Image, mesh: Points, fit: Fit, probability: Mask) -> Mask | None:
+    """Segment a turned head with GrabCut, which starts from the cheek and from what is certainly background.
 
     Args:
         photo: (H, W, 3) RGB uint8.
         mesh: (468, 2) pixels.
-        fit: of that mesh, its head turned by 30 degrees or more.
-        likely: (H, W) 0 to 1, what the person network says.
+        fit: of that mesh, the head turned by 30 degrees or more.
+        probability: (H, W) 0 to 1, from :func:`toolkit.views.segmentation.person_probability`.
 
     Returns:
-        (H, W) 0 to 1; None where colours do not tell head from wall.
+        (H, W) 0 to 1; None where the colors do not separate head and background.
 
-    Source: GrabCut (Rother, Kolmogorov and Blake, SIGGRAPH 2004), as OpenCV has it.
+    Source: GrabCut (Rother, Kolmogorov and Blake, SIGGRAPH 2004), OpenCV's implementation.
     """
     height, width = photo.shape[:2]
-    scale = min(RESOLUTION / fit.scale, 1.0)
+    scale = min(PIXELS_PER_UNIT / fit.scale, 1.0)
     size = max(8, round(width * scale)), max(8, round(height * scale))
-    small, vague = (cv2.resize(image, size, interpolation=cv2.INTER_AREA) for image in (photo, likely))
+    small = np.asarray(cv2.resize(photo, size, interpolation=cv2.INTER_AREA), np.uint8)
+    person = np.asarray(cv2.resize(probability, size, interpolation=cv2.INTER_AREA), np.float32)
     points = (mesh + 0.5) * (np.array(size) / (width, height)) - 0.5
     unit = fit.scale * scale
-    cheek = _cheek(points, fit, vague.shape)
+    cheek = _cheek_region(points, fit, person.shape)
     if not cheek.any():
         return None
-    ahead = _ahead_of_profile(points, fit, vague.shape) / unit
-    air = float(np.interp(abs(fit.rotation[2, 0]), SINES, AIR))
-    sure = float(np.median(vague[cheek]))
-    person = vague > max(LIKELY * sure, UNLIKELY)
-    flags = np.where(person, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
-    flags[ahead > air] = cv2.GC_BGD
-    if sure > SEES and _framed(points, fit, vague.shape, air * unit) < FRAMED:
-        flags[vague < UNLIKELY] = cv2.GC_BGD
-    flags[cheek] = cv2.GC_FGD
-    if np.isin(flags, HEAD).all():
+    ahead = _distance_ahead(points, fit, person.shape) / unit
+    labels = _initial_labels(points, fit, person, cheek, ahead, unit)
+    if np.isin(labels, FOREGROUND).all():
         return None
-    head = _cut_out(np.asarray(small, np.uint8), flags)
-    inside = _tidied(head, person & (ahead < HAIR), ahead < 0, cheek, NOTCH * unit)
-    mask = cv2.resize(cv2.GaussianBlur(inside, (0, 0), 0.7), (width, height), interpolation=cv2.INTER_LINEAR)
-    found = np.asarray(mask, np.float32)
-    return found if np.percentile(overrun(mesh, fit, found).over, 90) < BELIEVABLE * fit.scale else None
+    hair = _is_person(person, cheek) & (ahead < HAIR_MAX_AHEAD)
+    head = _grab_cut(small, labels)
+    inside = _clean_mask(head, hair, ahead < 0, cheek, MAX_NOTCH * unit)
+    resized = cv2.resize(cv2.GaussianBlur(inside, (0, 0), 0.7), (width, height), interpolation=cv2.INTER_LINEAR)
+    mask = np.asarray(resized, np.float32)
+    return mask if np.percentile(measure_overrun(mesh, fit, mask).excess, 90) < MAX_OVERRUN * fit.scale else None
 
 
-def behind_profile(mesh: Points, fit: Fit, shape: tuple[int, ...]) -> Mask:
-    """(H, W) 0 or 1: what lies behind the mesh's profile line, where neither colours nor network know the head."""
-    return np.asarray(_ahead_of_profile(mesh, fit, shape) < 0, np.float32)
+def mesh_profile_mask(mesh: Points, fit: Fit, shape: tuple[int, ...]) -> Mask:
+    """Return (H, W), 1 behind the mesh's profile line and 0 ahead of it: the fallback where segmentation fails."""
+    return np.asarray(_distance_ahead(mesh, fit, shape) < 0, np.float32)
 
 
-def _cheek(points: Points, fit: Fit, shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    """(H, W): what the mesh's near half covers behind the eye's outer corner."""
-    ahead, _ = sideways(fit)
-    surely = points[(fit.shape[:, 0] * fit.near > CHEEK) & (points @ ahead < near_eye(points, fit))]
+def _is_person(person: Mask, cheek: Region) -> Region:
+    """Return (H, W): where the network's probability is high, compared with that of the cheek."""
+    on_cheek = float(np.median(person[cheek]))
+    return np.asarray(person > max(MIN_RELATIVE_PROBABILITY * on_cheek, BACKGROUND_PROBABILITY))
+
+
+def _initial_labels(
+    points: Points, fit: Fit, person: Mask, cheek: Region, ahead: NDArray[np.float64], unit: float
+) -> Labels:
+    """Return (H, W) labels for GrabCut: certain and probable foreground and background.
+
+    Args:
+        points: (468, 2) pixels.
+        fit: of the mesh.
+        person: (H, W) 0 to 1, from the person network.
+        cheek: (H, W), certain foreground.
+        ahead: (H, W) distance ahead of the profile line, head coordinates.
+        unit: pixels per unit of head coordinates.
+    """
+    clearance = float(np.interp(abs(fit.rotation[2, 0]), YAW_SINES, CLEARANCE))
+    labels = np.where(_is_person(person, cheek), cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
+    labels[ahead > clearance] = cv2.GC_BGD
+    reliable = float(np.median(person[cheek])) > RELIABLE_PROBABILITY
+    if reliable and _share_in_photo(points, fit, person.shape, clearance * unit) < MIN_PROFILE_IN_PHOTO:
+        labels[person < BACKGROUND_PROBABILITY] = cv2.GC_BGD
+    labels[cheek] = cv2.GC_FGD
+    return labels
+
+
+def _cheek_region(points: Points, fit: Fit, shape: tuple[int, ...]) -> Region:
+    """Return (H, W): what the mesh's near half covers behind the outer corner of the eye."""
+    ahead, _ = profile_axes(fit)
+    cheek = points[(fit.shape[:, 0] * fit.near_side > MIN_CHEEK_X) & (points @ ahead < near_eye_position(points, fit))]
     covered = np.zeros(shape, np.uint8)
-    if len(surely) > 2:
-        cv2.fillConvexPoly(covered, np.asarray(cv2.convexHull(surely.astype(np.float32)), np.int32), [1])
+    if len(cheek) > 2:
+        cv2.fillConvexPoly(covered, np.asarray(cv2.convexHull(cheek.astype(np.float32)), np.int32), [1])
     return np.asarray(cv2.erode(covered, np.ones((3, 3), np.uint8)) > 0)
 
 
-def _ahead_of_profile(points: Points, fit: Fit, shape: tuple[int, ...]) -> Points:
-    """(H, W) pixels: how far each lies beyond the mesh's profile line."""
-    ahead, down = sideways(fit)
+def _distance_ahead(points: Points, fit: Fit, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """Return (H, W) pixels: how far each pixel lies ahead of the mesh's profile line; negative behind it."""
+    ahead, down = profile_axes(fit)
     heights, line = profile_line(points, fit)
     y, x = np.mgrid[: shape[0], : shape[1]]
     return np.asarray(x * ahead[0] + y * ahead[1] - np.interp(x * down[0] + y * down[1], heights, line))
 
 
-def _framed(points: Points, fit: Fit, shape: tuple[int, ...], reach: float) -> float:
-    """How much of the profile has so many pixels ahead of it in the photo, 0 to 1."""
-    ahead, down = sideways(fit)
+def _share_in_photo(points: Points, fit: Fit, shape: tuple[int, ...], distance: float) -> float:
+    """Return the share of the profile line, 0 to 1, that is still inside the photo when moved ahead by ``distance``."""
+    ahead, down = profile_axes(fit)
     heights, line = profile_line(points, fit)
-    x, y = (heights[:, None] * down + (line[:, None] + reach) * ahead).T
+    x, y = (heights[:, None] * down + (line[:, None] + distance) * ahead).T
     return float(((x >= 0) & (x < shape[1]) & (y >= 0) & (y < shape[0])).mean())
 
 
-def _cut_out(photo: Photo, flags: Flags) -> Flags:
-    """(H, W): 1 for the head."""
-    cv2.setRNGSeed(0)  # it clusters colours from random ones: the same photo has the same outline
-    wall, head = np.zeros((1, 65)), np.zeros((1, 65))
-    nowhere = (0, 0, 0, 0)  # the flags say where
-    cv2.grabCut(np.ascontiguousarray(photo[..., ::-1]), flags, nowhere, wall, head, ROUNDS, cv2.GC_INIT_WITH_MASK)
-    return np.isin(flags, HEAD).astype(np.uint8)
+def _grab_cut(photo: Image, labels: Labels) -> NDArray[np.uint8]:
+    """Return (H, W): 1 for the head, 0 for the background. Changes ``labels``."""
+    cv2.setRNGSeed(0)  # GrabCut starts its clusters at random; with a seed the same photo gives the same mask
+    background, foreground = np.zeros((1, 65)), np.zeros((1, 65))
+    no_rectangle = (0, 0, 0, 0)  # the labels replace it
+    bgr = np.ascontiguousarray(photo[..., ::-1])
+    cv2.grabCut(bgr, labels, no_rectangle, background, foreground, GRABCUT_ITERATIONS, cv2.GC_INIT_WITH_MASK)
+    return np.isin(labels, FOREGROUND).astype(np.uint8)
 
 
-def _tidied(
-    inside: Flags, hair: NDArray[np.bool_], behind: NDArray[np.bool_], cheek: NDArray[np.bool_], notch: float
-) -> Mask:
-    """One piece without holes or notches, with the hair: colours mistake eyes, lips and hair for a dark wall.
+def _clean_mask(inside: NDArray[np.uint8], hair: Region, behind: Region, cheek: Region, notch: float) -> Mask:
+    """Return one connected region without holes and notches.
 
-    Behind the mesh's profile, that is. Ahead of it a notch is wall between nose and lip.
+    GrabCut takes dark eyes, lips and hair for a dark background. Behind the mesh's profile line such notches are
+    closed; ahead of it a notch is the background between nose and lip, and stays.
+
+    Args:
+        inside: (H, W) 0 or 1, from GrabCut.
+        hair: (H, W), added to it.
+        behind: (H, W), what lies behind the profile line.
+        cheek: (H, W), marks the region that is kept.
+        notch: width of the notches that are closed, pixels.
     """
-    reach = max(1, round(notch))
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1,) * 2)
-    wide = cv2.copyMakeBorder(inside, *(reach,) * 4, cv2.BORDER_REPLICATE)
-    closed = cv2.morphologyEx(wide, cv2.MORPH_CLOSE, disc)[reach:-reach, reach:-reach]
-    whole = np.where(behind, closed, inside) | hair
-    _, pieces = cv2.connectedComponents(np.asarray(whole, np.uint8), connectivity=4)
-    piece = np.asarray(pieces == np.bincount(pieces[cheek]).argmax())
-    count, gaps = cv2.connectedComponents((~piece).astype(np.uint8), connectivity=4)
-    edge = np.concatenate([gaps[0], gaps[-1], gaps[:, 0], gaps[:, -1]])
-    holes = np.setdiff1d(np.arange(1, count), edge)
-    return np.asarray(piece | np.isin(gaps, holes), np.float32)
+    radius = max(1, round(notch))
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1,) * 2)
+    padded = cv2.copyMakeBorder(inside, *(radius,) * 4, cv2.BORDER_REPLICATE)
+    closed = cv2.morphologyEx(padded, cv2.MORPH_CLOSE, disc)[radius:-radius, radius:-radius]
+    candidates = np.where(behind, closed, inside) | hair
+    _, regions = cv2.connectedComponents(np.asarray(candidates, np.uint8), connectivity=4)
+    region = np.asarray(regions == np.bincount(regions[cheek]).argmax())
+    count, gaps = cv2.connectedComponents((~region).astype(np.uint8), connectivity=4)
+    at_edge = np.concatenate([gaps[0], gaps[-1], gaps[:, 0], gaps[:, -1]])
+    holes = np.setdiff1d(np.arange(1, count), at_edge)
+    return np.asarray(region | np.isin(gaps, holes), np.float32)

@@ -1,8 +1,9 @@
-"""A frontal view put back into its photo: the face from the view, around it the photo's own pixels, moved to meet it.
+"""Paste a frontal view back into its photo.
 
-A turned head has another outline than a frontal one: a view that is merely laid over it leaves half a jaw or a second
-ear beside itself. So the photo moves too (`toolkit.views.photo_warp`). Where it showed the face well, its fine detail
-stays, which no view of few pixels holds. The side that it hid comes from the view alone, hair and ear with it.
+A turned head has another outline than a frontal one: a view that only covers the old face leaves half a jaw or a
+second ear beside it. So the photo is warped too (:mod:`toolkit.views.photo_warp`). Where the photo shows the face
+well, the warped photo stays, with fine detail that a small view does not have. The side that the photo hides, with hair
+and ear, comes from the view alone.
 """
 
 from collections.abc import Sequence
@@ -13,182 +14,204 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.faces.face import Face
-from toolkit.faces.head_mesh import oval
+from toolkit.faces.head_mesh import face_oval
 from toolkit.faces.shape_model import fit_shape
-from toolkit.geometry.affine import magnification
+from toolkit.geometry.affine import matrix_scale
 from toolkit.geometry.crop import crop_matrix
 from toolkit.geometry.head_pose import head_pose
 from toolkit.geometry.rasterizer import rasterize
+from toolkit.photos.types import Image
 from toolkit.views.frontal import frontal_view
-from toolkit.views.photo_warp import Movement, head_rim, movement, movement_triangles
+from toolkit.views.photo_warp import PhotoWarp, find_photo_warp, head_outline_vertices, photo_warp_triangles
 
-Photo = NDArray[np.uint8]
 Points = NDArray[np.float64]
-Map = NDArray[np.float32]
-BORDER = 0.4  # of the view's side, around it: forehead, temples and ears lie there
-FEATHER, EDGE = 0.12, 0.015  # of the side: how far inside the face's outline, and the head's, the view alone is seen
-HIDDEN, HIDDEN_FULLY = 0.08, 0.16  # so much less visible than its mirror image a place is the view's, in part and alone
-TURNED = 10.0  # degrees from which a refined face is shown whole; one that looks at the camera stays the photo's own
-SOFT = 0.0125  # of the side: deviation of the blur between the two
-SHOWN = 0.3  # visibility from which the photo's detail counts in full
-DETAIL = 0.55  # deviation of the blur that parts detail from what a view holds, pixels of the view
-COARSE = 256  # pixels, the side at which movements are computed: they vary slowly
-BAND = 128  # rows that are pasted at once: memory does not grow with the face
+FloatImage = NDArray[np.float32]
+
+# Shares of the side of the view's square, without the border.
+BORDER = 0.4  # border around the square: it shows forehead, temples and ears
+FACE_FEATHER, HEAD_FEATHER = (
+    0.12,
+    0.015,
+)  # width of the transition inside the face's oval, and inside the head's outline
+MASK_BLUR = 0.0125  # standard deviation of the blur between photo and view
+
+HIDDEN_FROM, HIDDEN_FULLY = 0.08, 0.16  # visibility less than its mirror image's: from here the view counts, then alone
+MIN_TURN = 10.0  # degrees from which a refined face is pasted in full; a face turned less keeps the photo's pixels
+FULL_DETAIL_VISIBILITY = 0.3  # from here on the photo's detail is added in full
+DETAIL_BLUR = 0.55  # pixels of the view: standard deviation of the blur that separates detail from the rest
+MAX_MAP_SIDE = 256  # pixels: resolution of the warp's maps, which vary slowly
+BAND_ROWS = 128  # rows that are pasted at a time, so that memory does not grow with the face
 
 
 @dataclass(frozen=True, slots=True)
-class Patch:
-    """A frontal view with what is around it, and what it takes to put it back."""
+class PasteableView:
+    """A frontal view with a border, and what is needed to paste it into its photo."""
 
-    view: Photo  # (S, S, 3) RGB: the chin template's square, and a border around it
-    visible: NDArray[np.uint8]  # (S, S) how well the photo showed each pixel's place, 0 to 255
+    image: Image  # (S, S, 3) RGB: the square of the chin template and a border around it
+    visibility: NDArray[np.uint8]  # (S, S) 0 to 255: how well the photo shows each pixel
     border: int  # pixels
-    finer: float  # pixels of the view per pixel of the photo
-    movement: Movement
-    in_view: Points  # (V, 2) where the view shows its vertices, pixels
-    turn: float  # degrees by which the photo's face is turned
-    refined: bool = False  # the view holds more than the photo's own pixels, moved
+    scale: float  # pixels of the view per pixel of the photo
+    warp: PhotoWarp
+    view_xy: Points  # (V, 2) pixels of the view: where it shows the vertices of the warp
+    turn: float  # degrees between the face in the photo and the camera
+    refined: bool = False  # a network has refined the view
 
     @property
-    def square(self) -> tuple[Photo, NDArray[np.uint8]]:
-        """View and visibility without the border: what a network refines."""
-        inner = slice(self.border, len(self.view) - self.border)
-        return self.view[inner, inner], self.visible[inner, inner]
+    def network_inputs(self) -> tuple[Image, NDArray[np.uint8]]:
+        """View and visibility without the border, as a network refines them."""
+        square = slice(self.border, len(self.image) - self.border)
+        return self.image[square, square], self.visibility[square, square]
 
-    def with_square(self, face: Photo) -> "Patch":
-        """The same with another face in the square, as large as that, RGB; it fades out towards the edges."""
-        inner, whole = slice(self.border, len(self.view) - self.border), np.ones(face.shape[:2], np.uint8)
-        share = _smoothstep(_depth(whole) / (FEATHER * len(face)))[..., None]
-        view = self.view.copy()
-        view[inner, inner] = np.round(face * share + view[inner, inner] * (1 - share))
-        return replace(self, view=view, refined=True)
+    def with_refined(self, face: Image) -> "PasteableView":
+        """Return a copy with the refined face, as large as the network's input; it fades out towards the edges."""
+        square, inside = slice(self.border, len(self.image) - self.border), np.ones(face.shape[:2], np.uint8)
+        share = _smoothstep(_distance_inside(inside) / (FACE_FEATHER * len(face)))[..., None]
+        image = self.image.copy()
+        image[square, square] = np.round(face * share + image[square, square] * (1 - share))
+        return replace(self, image=image, refined=True)
 
 
-def cut_patch(photo: Photo, face: Face, size: int) -> Patch:
-    """Turn a face to the front, with what is around it.
+def prepare_paste(photo: Image, face: Face, size: int) -> PasteableView:
+    """Compute a frontal view with a border, and the warp that makes room for it.
 
     Args:
         photo: (H, W, 3) RGB uint8.
-        face: as the landmarker found it.
+        face: from a :class:`toolkit.landmarks.protocols.Landmarker`.
         size: side of the chin template's square, pixels.
 
     Raises:
-        PhotoRejected: ``bad-mesh``, the points span no frame.
+        PhotoRejected: ``bad-mesh``, the landmarks are degenerate.
     """
     border = round(BORDER * size)
-    view, visible = frontal_view(photo, face, size, border=border)
-    moved = movement(photo, face)
+    view, visibility = frontal_view(photo, face, size, border=border)
+    warp = find_photo_warp(photo, face)
     matrix = crop_matrix(fit_shape(face.landmarks).shape, size)
-    return Patch(
-        view=view,
-        visible=np.asarray(np.round(255 * visible), np.uint8),
+    return PasteableView(
+        image=view,
+        visibility=np.asarray(np.round(255 * visibility), np.uint8),
         border=border,
-        finer=magnification(crop_matrix(face.landmarks, size)),
-        movement=moved,
-        in_view=moved.head[:, :2] @ matrix[:, :2].T + matrix[:, 2] + border,
+        scale=matrix_scale(crop_matrix(face.landmarks, size)),
+        warp=warp,
+        view_xy=warp.head_xyz[:, :2] @ matrix[:, :2].T + matrix[:, 2] + border,
         turn=head_pose(face.landmarks).turn,
     )
 
 
-def paste(photo: Photo, patches: Sequence[Patch]) -> Photo:
-    """Put frontal views into the photo that they were made from, one after the other.
+def paste(photo: Image, views: Sequence[PasteableView]) -> Image:
+    """Paste frontal views into their photo, one after the other.
 
     Args:
         photo: (H, W, 3) RGB uint8, at full size.
-        patches: of its faces, from :func:`cut_patch`, refined or not.
+        views: of its faces, from :func:`prepare_paste`, refined or not.
 
     Returns:
-        A copy; at some distance from the heads every pixel is the photo's own.
+        A copy of the photo. Away from the heads no pixel changes.
     """
     pasted = photo.copy()
-    for patch in patches:
-        _paste_into(pasted, patch)
+    for view in views:
+        _paste_into(pasted, view)
     return pasted
 
 
-def _paste_into(photo: Photo, patch: Patch) -> None:
-    both = np.concatenate([patch.movement.placed, patch.movement.source])
-    edge = photo.shape[1::-1]
-    low = np.clip(np.floor(both.min(axis=0)).astype(int) - 2, 0, edge)
-    size = np.clip(np.ceil(both.max(axis=0)).astype(int) + 3, 0, edge) - low
-    if size.min() < 2:  # the mesh lies beside the photo
+def _paste_into(photo: Image, view: PasteableView) -> None:
+    """Paste one view; changes ``photo``."""
+    vertices = np.concatenate([view.warp.target_xy, view.warp.source_xy])
+    photo_size = photo.shape[1::-1]
+    low = np.clip(np.floor(vertices.min(axis=0)).astype(int) - 2, 0, photo_size)
+    size = np.clip(np.ceil(vertices.max(axis=0)).astype(int) + 3, 0, photo_size) - low
+    if size.min() < 2:  # the mesh lies outside the photo
         return
     part = photo[low[1] : low[1] + size[1], low[0] : low[0] + size[0]]
     own = part.copy()
-    soft = np.asarray(cv2.GaussianBlur(own, (0, 0), DETAIL / min(patch.finer, 1.0)), np.uint8)
-    view, masks = patch.view, _masks(patch)
-    if patch.finer > 1:  # averaged first: single pixels of a finer view would alias
-        smaller = (max(2, round(len(view) / patch.finer)),) * 2
-        view = np.asarray(cv2.resize(view, smaller, interpolation=cv2.INTER_AREA), np.uint8)
+    blurred = np.asarray(cv2.GaussianBlur(own, (0, 0), DETAIL_BLUR / min(view.scale, 1.0)), np.uint8)
+    image, masks = view.image, _view_masks(view)
+    if view.scale > 1:  # averaged first, because sampling single pixels of a larger view would alias
+        smaller = (max(2, round(len(image) / view.scale)),) * 2
+        image = np.asarray(cv2.resize(image, smaller, interpolation=cv2.INTER_AREA), np.uint8)
         masks = np.asarray(cv2.resize(masks, smaller, interpolation=cv2.INTER_AREA), np.float32)
-    maps = _maps(patch, low, size, len(view) / len(patch.view))
-    for top in range(0, len(part), BAND):
-        x, y, view_x, view_y, known = _enlarged(maps, top, size)
-        around, smooth = (_look_up(each, x, y) for each in (own, soft))
-        face = _look_up(view, view_x, view_y)
+    maps = _warp_maps(view, low, size, len(image) / len(view.image))
+    for top in range(0, len(part), BAND_ROWS):
+        x, y, view_x, view_y, known = _enlarge_band(maps, top, size)
+        warped, warped_blurred = (_sample_bicubic(each, x, y) for each in (own, blurred))
+        face = _sample_bicubic(image, view_x, view_y)
         shares = cv2.remap(masks, view_x, view_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
-        share, seen = np.split(shares * (known > 0.99)[..., None], 2, axis=2)
-        mixed = around + (face + (around - smooth) * seen - around) * share
-        part[top : top + BAND] = np.clip(np.round(mixed), 0, 255)
+        share, detail = np.split(shares * (known > 0.99)[..., None], 2, axis=2)
+        mixed = warped + (face + (warped - warped_blurred) * detail - warped) * share
+        part[top : top + BAND_ROWS] = np.clip(np.round(mixed), 0, 255)
 
 
-def _look_up(image: Photo, x: Map, y: Map) -> Map:
-    """Exact where x and y are whole numbers: what does not move stays as it is."""
+def _sample_bicubic(image: Image, x: FloatImage, y: FloatImage) -> FloatImage:
+    """Return (h, w, 3) float32 at (h, w) positions; exact at whole pixels, so that what does not move is unchanged."""
     return np.asarray(cv2.remap(image, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE), np.float32)
 
 
-def _masks(patch: Patch) -> Map:
-    """(S, S, 2) what share of the pasted photo is the view's, and how much of the photo's detail is laid over it."""
-    side = len(patch.view) - 2 * patch.border
-    face, head = (_depth(_filled(patch.in_view[rim], len(patch.view))) / side for rim in (oval(), head_rim()))
-    visible = patch.visible.astype(np.float32) / 255
-    hidden = np.clip((visible[:, ::-1] - visible - HIDDEN) / (HIDDEN_FULLY - HIDDEN), 0, 1)
-    hidden = np.asarray(cv2.GaussianBlur(hidden, (0, 0), SOFT * side), np.float32)
-    share = hidden * np.clip(head / EDGE, 0, 1)
-    if patch.refined and patch.turn > TURNED:
-        share = np.maximum(share, _smoothstep(face / FEATHER))
-    return np.stack([share, np.clip(visible / SHOWN, 0, 1) * (1 - hidden)], axis=2)
+def _view_masks(view: PasteableView) -> FloatImage:
+    """Return (S, S, 2), 0 to 1: the view's share of the result, and the share of the photo's detail added to it."""
+    side = len(view.image) - 2 * view.border
+    face, head = (
+        _distance_inside(_fill_polygon(view.view_xy[outline], len(view.image))) / side
+        for outline in (face_oval(), head_outline_vertices())
+    )
+    visible = view.visibility.astype(np.float32) / 255
+    hidden = np.clip((visible[:, ::-1] - visible - HIDDEN_FROM) / (HIDDEN_FULLY - HIDDEN_FROM), 0, 1)
+    hidden = np.asarray(cv2.GaussianBlur(hidden, (0, 0), MASK_BLUR * side), np.float32)
+    share = hidden * np.clip(head / HEAD_FEATHER, 0, 1)
+    if view.refined and view.turn > MIN_TURN:
+        share = np.maximum(share, _smoothstep(face / FACE_FEATHER))
+    return np.stack([share, np.clip(visible / FULL_DETAIL_VISIBILITY, 0, 1) * (1 - hidden)], axis=2)
 
 
-def _filled(outline: Points, size: int) -> NDArray[np.uint8]:
+def _fill_polygon(outline: Points, size: int) -> NDArray[np.uint8]:
+    """Return (size, size): 1 inside a closed outline, (N, 2) pixels."""
     filled = np.zeros((size, size), np.uint8)
     cv2.fillPoly(filled, [np.round(outline * 16).astype(np.int32)], (1,), shift=4)
     return filled
 
 
-def _depth(filled: NDArray[np.uint8]) -> Map:
-    """(S, S) how many pixels deep inside the ones of a mask each lies; beyond the mask's own edge there are zeros."""
-    return np.asarray(cv2.distanceTransform(np.pad(filled, 1), cv2.DIST_L2, 5)[1:-1, 1:-1], np.float32)
+def _distance_inside(mask: NDArray[np.uint8]) -> FloatImage:
+    """Return (S, S) pixels: the distance of each one from the nearest zero; outside of the mask is zero too."""
+    return np.asarray(cv2.distanceTransform(np.pad(mask, 1), cv2.DIST_L2, 5)[1:-1, 1:-1], np.float32)
 
 
-def _smoothstep(share: Map) -> Map:
+def _smoothstep(share: FloatImage) -> FloatImage:
     share = np.clip(share, 0, 1)
     return np.asarray(share * share * (3 - 2 * share))
 
 
-def _maps(patch: Patch, low: NDArray[np.intp], size: NDArray[np.intp], shrunk: float) -> list[Map]:
-    """Five coarse maps of a part of the photo: movement x, y; x, y in the view; 1 where they are known, else 0."""
-    moved, triangles = patch.movement, movement_triangles()
-    coarse = np.maximum(2, np.round(size * np.minimum(1.0, COARSE / size))).astype(int)
-    points = (moved.placed - low + 0.5) * (coarse / size) - 0.5
-    points = np.column_stack([points, moved.head[:, 2]]).astype(np.float32)
-    seen = rasterize(points, triangles, (int(coarse[0]), int(coarse[1])))
-    in_view = (patch.in_view + 0.5) * shrunk - 0.5
-    values = np.column_stack([moved.source - moved.placed, in_view, np.ones(len(points))]).astype(np.float32)
-    x, y, *rest = (np.ascontiguousarray(each) for each in np.moveaxis(seen.interpolate(triangles, values), 2, 0))
-    # One part of a head can come to lie before another: without the blur the coarse pixels would show as stairs there.
+def _warp_maps(
+    view: PasteableView, low: NDArray[np.intp], size: NDArray[np.intp], view_scale: float
+) -> list[FloatImage]:
+    """Return five maps of a part of the photo, at a low resolution.
+
+    Args:
+        view: whose warp is drawn.
+        low: (2,) top left corner of the part, pixels of the photo.
+        size: (2,) width and height of the part, pixels of the photo.
+        view_scale: of the view as it is sampled.
+
+    Returns:
+        Offsets x and y into the photo; x and y in the view; 1 where these are known, else 0.
+    """
+    warp, triangles = view.warp, photo_warp_triangles()
+    map_size = np.maximum(2, np.round(size * np.minimum(1.0, MAX_MAP_SIDE / size))).astype(int)
+    points = (warp.target_xy - low + 0.5) * (map_size / size) - 0.5
+    points = np.column_stack([points, warp.head_xyz[:, 2]]).astype(np.float32)
+    raster = rasterize(points, triangles, (int(map_size[0]), int(map_size[1])))
+    view_xy = (view.view_xy + 0.5) * view_scale - 0.5
+    values = np.column_stack([warp.source_xy - warp.target_xy, view_xy, np.ones(len(points))]).astype(np.float32)
+    x, y, *rest = (np.ascontiguousarray(each) for each in np.moveaxis(raster.interpolate(triangles, values), 2, 0))
+    # Where one part of the head covers another the offsets jump: without the blur the low resolution would show there.
     return [*(np.asarray(cv2.GaussianBlur(each, (0, 0), 1.5), np.float32) for each in (x, y)), *rest]
 
 
-def _enlarged(maps: list[Map], top: int, size: NDArray[np.intp]) -> list[Map]:
-    """A band, (BAND, W) or less each, at full size: x, y in the part; x, y in the view; whether that is known."""
-    rows = np.arange(top, min(top + BAND, int(size[1])), dtype=np.float32)
+def _enlarge_band(maps: list[FloatImage], top: int, size: NDArray[np.intp]) -> list[FloatImage]:
+    """Return the rows from ``top`` on at full resolution, at most (BAND_ROWS, W) each.
+
+    They are x and y in the part of the photo, x and y in the view, and whether these are known.
+    """
+    rows = np.arange(top, min(top + BAND_ROWS, int(size[1])), dtype=np.float32)
     x, y = np.meshgrid(np.arange(size[0], dtype=np.float32), rows)
-    across, down = np.array(maps[0].shape[::-1], np.float32) / size.astype(np.float32)
-    large = [
-        cv2.remap(
-            each, (x + 0.5) * across - 0.5, (y + 0.5) * down - 0.5, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-        )
-        for each in maps
-    ]
+    scale_x, scale_y = np.array(maps[0].shape[::-1], np.float32) / size.astype(np.float32)
+    map_x, map_y = (x + 0.5) * scale_x - 0.5, (y + 0.5) * scale_y - 0.5
+    large = [cv2.remap(each, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE) for each in maps]
     return [x + large[0], y + large[1], *(np.asarray(each, np.float32) for each in large[2:])]

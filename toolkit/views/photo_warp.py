@@ -1,4 +1,7 @@
-"""How a photo moves when the head in it turns to the camera: the head about its neck, what is around it ever less."""
+"""The warp of a photo that turns the head in it to the camera.
+
+The head turns about the neck. What surrounds it moves along, less and less with the distance from the head.
+"""
 
 import math
 from dataclasses import dataclass, replace
@@ -8,151 +11,184 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.faces.face import Face, resized
-from toolkit.faces.head_mesh import FRONT, build_head, head_triangles, oval
-from toolkit.faces.shape_model import HEAD_HALF, PIVOT, Fit, fit_shape
+from toolkit.faces.face import Face, rescale_face
+from toolkit.faces.head_mesh import FRONT_RINGS, build_head, face_oval, head_triangles
+from toolkit.faces.shape_model import HEAD_HALF_SIDE, PIVOT, Fit, fit_shape
 from toolkit.geometry.mesh_topology import SKIN
-from toolkit.views.frontal import places_of
-from toolkit.views.segmentation import Mask, head_part, person_mask
+from toolkit.photos.types import Image
+from toolkit.views.frontal import texture_positions
+from toolkit.views.segmentation import crop_head, person_mask
 
-Photo = NDArray[np.uint8]
 Points = NDArray[np.float64]
+Values = NDArray[np.float64]
 
-# How much of the skull belongs to the head behind the face's outline, by height in head coordinates: all of it at the
-# ears, less at the hairline, where hair lies on it, and none at the jaw, where the neck is.
-SKULL_Y, SKULL = (-0.6, -0.25, 0.35, 0.75), (0.35, 1.0, 1.0, 0.0)
-AROUND = np.array([1.08, 1.18, 1.3, 1.45, 1.65])  # rings around the head, in its radii; beyond the last nothing moves
-BEHIND = 9.0  # depth of the rings
-REACHES = np.linspace(0.75, 1.3, 56)  # of the head's outline: where the person's contour is looked for
-OUTSET = 0.05  # head coordinates: so far beyond the contour the photo still mixes skin and wall
-SIDEWAYS = 8.0  # the farness is in full where the rim lies an eighth of a unit ahead of the middle
-_MASK_SCALE = 100.0  # pixels per unit of head coordinates: the person mask knows no more
+# Share of the skull behind the face's oval that counts as head, by height in head coordinates: all of it at the ears,
+# less at the hairline, where hair covers it, and nothing at the jaw, where the neck begins.
+SKULL_HEIGHTS, SKULL_SHARES = (-0.6, -0.25, 0.35, 0.75), (0.35, 1.0, 1.0, 0.0)
+RING_SCALES = np.array([1.08, 1.18, 1.3, 1.45, 1.65])  # rings around the head, in head radii; the last does not move
+RING_DEPTH = 9.0  # head coordinates: z of the rings, behind the head
+CONTOUR_SCALES = np.linspace(0.75, 1.3, 56)  # where the person's contour is searched, relative to the head's outline
+CONTOUR_MARGIN = 0.05  # head coordinates: this far outside the contour, pixels still mix person and background
+FAR_SIDE_GAIN = 8.0  # a point is fully on the far side when it lies 1/8 ahead of the outline's center, head coordinates
+_MASK_PIXELS_PER_UNIT = 100.0  # per unit of head coordinates; the person network resolves no more
 
 
 @dataclass(frozen=True, slots=True)
-class Movement:
-    """The V vertices of a head and of the rings around it, before and after."""
+class PhotoWarp:
+    """The V vertices of a head and of the rings around it, before and after the warp."""
 
-    source: Points  # (V, 2) pixels of the photo
-    placed: Points  # (V, 2) pixels of the photo with the head turned to the camera
-    head: Points  # (V, 3) head coordinates; on the rings a continuation
+    source_xy: Points  # (V, 2) pixels of the photo
+    target_xy: Points  # (V, 2) pixels of the photo with the head turned to the camera
+    head_xyz: Points  # (V, 3) head coordinates; extrapolated on the rings
 
 
-def movement(photo: Photo, face: Face) -> Movement:
-    """Find how the photo moves.
+def find_photo_warp(photo: Image, face: Face) -> PhotoWarp:
+    """Find the warp that turns a head to the camera.
 
     Args:
         photo: (H, W, 3) RGB uint8.
-        face: as the landmarker found it.
+        face: from a :class:`toolkit.landmarks.protocols.Landmarker`.
 
     Raises:
-        PhotoRejected: ``bad-mesh``, the points span no frame.
+        PhotoRejected: ``bad-mesh``, the landmarks are degenerate.
     """
     fit = fit_shape(face.landmarks)
     head = build_head(fit.shape, back=False).vertices
-    source = places_of(face.landmarks[:SKIN, :2], fit, head)
-    values = _as_far_as_drawn(np.column_stack([source, _towards_camera(fit, head), head]), fit.shape)
-    source, placed, head = values[:, :2], values[:, 2:4], values[:, 4:]
-    rim = slice(-len(oval()), None)
-    far = _farness(fit, placed[rim])
-    source[rim] = _contour(source, far, photo, face, fit)
-    outline = np.concatenate([oval(), np.arange(SKIN, len(head))]).reshape(-1, len(far))
-    # What lies behind the contour is, in the photo, before it: there its colours would be the cheek's once more.
-    beyond_contour = placed[outline] + source[rim] - placed[rim]
-    source[outline] += far[:, None] * (beyond_contour - source[outline])
-    fade = _smoothstep(1 - np.interp(AROUND, [1, AROUND[-1]], [0, 1]))
-    rings, beyond = _rings(placed[rim]), _rings(head[rim])
-    beyond[..., 2] = BEHIND
-    moved = fade[:, None, None] * (source[rim] - placed[rim])
-    return Movement(
-        source=np.concatenate([source, (rings + moved).reshape(-1, 2)]),
-        placed=np.concatenate([placed, rings.reshape(-1, 2)]),
-        head=np.concatenate([head, beyond.reshape(-1, 3)]),
+    source = texture_positions(face.landmarks[:SKIN, :2], fit, head)
+    values = _trim_skull(np.column_stack([source, _turn_to_camera(fit, head), head]), fit.shape)
+    source, target, head = values[:, :2], values[:, 2:4], values[:, 4:]
+
+    outline = slice(-len(face_oval()), None)
+    far = _far_side_weight(fit, target[outline])
+    source[outline] = _find_contour(source, far, photo, face, fit)
+    # On the far side the cheek hides the skull: sampled where the photo has them, its vertices would show the cheek a
+    # second time. They are sampled beyond the contour instead.
+    rings = np.concatenate([face_oval(), np.arange(SKIN, len(head))]).reshape(-1, len(far))
+    beyond_contour = target[rings] + source[outline] - target[outline]
+    source[rings] += far[:, None] * (beyond_contour - source[rings])
+
+    fade = _smoothstep(1 - np.interp(RING_SCALES, [1, RING_SCALES[-1]], [0, 1]))
+    outer, outer_head = _scale_outline(target[outline]), _scale_outline(head[outline])
+    outer_head[..., 2] = RING_DEPTH
+    offsets = fade[:, None, None] * (source[outline] - target[outline])
+    return PhotoWarp(
+        source_xy=np.concatenate([source, (outer + offsets).reshape(-1, 2)]),
+        target_xy=np.concatenate([target, outer.reshape(-1, 2)]),
+        head_xyz=np.concatenate([head, outer_head.reshape(-1, 3)]),
     )
 
 
 @cache
-def movement_triangles() -> NDArray[np.intp]:
-    """(T, 3) of the head without its back, and of the rings around it."""
-    count = len(oval())
+def photo_warp_triangles() -> NDArray[np.intp]:
+    """Return (T, 3) vertex numbers: the triangles of the head without its back, and of the rings around it."""
+    count = len(face_oval())
     triangles = [head_triangles(back=False)]
-    for ring in range(len(AROUND)):
-        before = SKIN + (len(FRONT) - 1 + ring) * count + np.arange(count)
-        after, here = np.roll(before, -1), before + count
-        triangles += [np.column_stack([before, after, here]), np.column_stack([after, here, np.roll(here, -1)])]
+    for ring in range(len(RING_SCALES)):
+        inner = SKIN + (len(FRONT_RINGS) - 1 + ring) * count + np.arange(count)
+        next_inner, outer = np.roll(inner, -1), inner + count
+        triangles += [
+            np.column_stack([inner, next_inner, outer]),
+            np.column_stack([next_inner, outer, np.roll(outer, -1)]),
+        ]
     return np.concatenate(triangles)
 
 
-def head_rim() -> slice:
-    """Where among the vertices the head's outline is, 36 of them."""
-    end = SKIN + len(FRONT) * len(oval())
-    return slice(end - len(oval()), end)
+def head_outline_vertices() -> slice:
+    """Return which of the vertices are the head's outline: 36 in order."""
+    end = SKIN + len(FRONT_RINGS) * len(face_oval())
+    return slice(end - len(face_oval()), end)
 
 
-def _towards_camera(fit: Fit, head: Points) -> Points:
-    """(V, 2) where the photo would show a head if it turned about its neck to face the camera; its roll stays."""
+def _turn_to_camera(fit: Fit, head: Points) -> Points:
+    """Return (V, 2) pixels: the head turned about its neck until it faces the camera, with the same roll."""
     roll = math.atan2(-fit.rotation[0, 1], fit.rotation[1, 1])
     cos, sin = math.cos(roll), math.sin(roll)
     frontal = replace(fit, rotation=np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]]))
-    neck = fit.on_photo(PIVOT[None]) - frontal.on_photo(PIVOT[None])
-    return np.asarray((frontal.on_photo(head) + neck)[:, :2])
+    neck_offset = fit.project(PIVOT[None]) - frontal.project(PIVOT[None])
+    return np.asarray((frontal.project(head) + neck_offset)[:, :2])
 
 
-def _as_far_as_drawn(values: Points, shape: Points) -> Points:
-    """(V, C) values of a head's vertices, once each spoke of its skull ends where SKULL says."""
-    outline = oval()
-    rings = np.concatenate([values[outline][None], values[SKIN:].reshape(len(FRONT), len(outline), -1)])
-    place = np.arange(1, len(rings))[:, None] * np.interp(shape[outline, 1], SKULL_Y, SKULL)
-    below = np.minimum(place.astype(int), len(rings) - 2)
-    share, spoke = (place - below)[..., None], np.arange(len(outline))
-    drawn = rings[below, spoke] * (1 - share) + rings[below + 1, spoke] * share
-    return np.concatenate([values[:SKIN], drawn.reshape(-1, values.shape[1])])
+def _trim_skull(values: Values, shape: Points) -> Values:
+    """Interpolate the vertices of the skull so that it ends where SKULL_SHARES says.
+
+    Args:
+        values: (V, C) one row for each vertex of the head.
+        shape: (468, 3) head coordinates.
+
+    Returns:
+        (V, C).
+    """
+    outline = face_oval()
+    rings = np.concatenate([values[outline][None], values[SKIN:].reshape(len(FRONT_RINGS), len(outline), -1)])
+    position = np.arange(1, len(rings))[:, None] * np.interp(shape[outline, 1], SKULL_HEIGHTS, SKULL_SHARES)
+    lower = np.minimum(position.astype(int), len(rings) - 2)
+    share, column = (position - lower)[..., None], np.arange(len(outline))
+    trimmed = rings[lower, column] * (1 - share) + rings[lower + 1, column] * share
+    return np.concatenate([values[:SKIN], trimmed.reshape(-1, values.shape[1])])
 
 
-def _farness(fit: Fit, rim: Points) -> Points:
-    """(36,) 0 to 1: how far on the turned-away side of a head its rim lies; 0 all around on a frontal one."""
+def _far_side_weight(fit: Fit, outline: Points) -> Values:
+    """Return (36,) 0 to 1: how far each point of the head's outline lies on the far side; zeros for a frontal head.
+
+    Args:
+        fit: of the face.
+        outline: (36, 2) pixels, of the head turned to the camera.
+    """
     ahead = -fit.rotation[:2, 2]  # its length is the sine of the turn
-    return np.asarray(np.clip((rim - rim.mean(axis=0)) @ ahead / fit.scale * SIDEWAYS, 0, 1))
+    return np.asarray(np.clip((outline - outline.mean(axis=0)) @ ahead / fit.scale * FAR_SIDE_GAIN, 0, 1))
 
 
-def _contour(points: Points, far: Points, photo: Photo, face: Face, fit: Fit) -> Points:
-    """(36, 2) where the photo has what shall come to lie on the rim, the last 36 points.
+def _find_contour(points: Points, far: Values, photo: Image, face: Face, fit: Fit) -> Points:
+    """Return (36, 2) pixels of the photo: the head's contour, in the directions of the last 36 points.
 
-    The rim of a turned head lies behind its cheek, or in front of it: what counts is what the photo shows next to the
-    wall. That is the hull of all points, and on the far side, which is drawn anew, the person's own contour.
+    The outline of a turned head can lie behind its cheek or in front of it, but the contour is where the photo shows
+    the head next to the background. That is the hull of all points; on the far side, which is drawn anew, it is the
+    contour of the person's mask.
+
+    Args:
+        points: (V, 2) pixels of the photo, the outline last.
+        far: (36,) from :func:`_far_side_weight`.
+        photo: (H, W, 3) RGB uint8.
+        face: in that photo.
+        fit: of that face.
     """
     hull = np.asarray(cv2.convexHull(points.astype(np.float32))[:, 0], np.float64)
-    middle = hull.mean(axis=0)
+    center = hull.mean(axis=0)
     outward = (np.roll(hull, -1, axis=0) - hull)[:, ::-1] * [1, -1]
-    room = ((hull - middle) * outward).sum(axis=1)
-    outward, room = outward * np.sign(room)[:, None], np.abs(room)  # either winding
-    away = points[-len(far) :] - middle
-    slope = away @ outward.T
-    away *= np.where(slope > 0, room / np.where(slope > 0, slope, 1), np.inf).min(axis=1)[:, None]
-    return np.asarray(middle + away * (1 + far * (_reach(middle, away, photo, face, fit) - 1))[:, None])
+    distance = ((hull - center) * outward).sum(axis=1)
+    outward, distance = outward * np.sign(distance)[:, None], np.abs(distance)  # for either winding
+    rays = points[-len(far) :] - center
+    slope = rays @ outward.T
+    rays *= np.where(slope > 0, distance / np.where(slope > 0, slope, 1), np.inf).min(axis=1)[:, None]
+    return np.asarray(center + rays * (1 + far * (_person_reach(center, rays, photo, face, fit) - 1))[:, None])
 
 
-def _reach(middle: Points, away: Points, photo: Photo, face: Face, fit: Fit) -> Points:
-    """(36,) how far out the person reaches, and a little further, 1 for the hull; that where no contour is in sight."""
-    part, shift, scale = head_part(photo, fit.on_photo(PIVOT[None])[0], HEAD_HALF * fit.scale, fit.scale / _MASK_SCALE)
-    mask: Mask | None = person_mask(part, resized(face, scale, shift).landmarks[:SKIN])
+def _person_reach(center: Points, rays: Points, photo: Image, face: Face, fit: Fit) -> Values:
+    """Return (36,) factors that extend rays from the hull to just outside the person's contour.
+
+    Where no contour is found the ray ends just outside the hull; without a mask the factor is 1.
+    """
+    crop, corner, scale = crop_head(
+        photo, fit.project(PIVOT[None])[0], HEAD_HALF_SIDE * fit.scale, fit.scale / _MASK_PIXELS_PER_UNIT
+    )
+    mask = person_mask(crop, rescale_face(face, scale, corner).landmarks[:SKIN])
     if mask is None:
-        return np.ones(len(away))
+        return np.ones(len(rays))
     height, width = mask.shape
-    rays = (middle + away * REACHES[:, None, None] - shift + 0.5) * scale - 0.5
-    x, y = np.clip(rays.round().astype(int), 0, [width - 1, height - 1]).transpose(2, 0, 1)
+    samples = (center + rays * CONTOUR_SCALES[:, None, None] - corner + 0.5) * scale - 0.5
+    x, y = np.clip(samples.round().astype(int), 0, [width - 1, height - 1]).transpose(2, 0, 1)
     steps = np.cumprod(mask[y, x] > 0.5, axis=0).sum(axis=0)
-    found = (steps > 0) & (steps < len(REACHES))
-    outset = OUTSET * fit.scale / np.linalg.norm(away, axis=1)
-    reach = np.where(found, REACHES[np.maximum(steps, 1) - 1], 1.0) + outset
+    found = (steps > 0) & (steps < len(CONTOUR_SCALES))
+    margin = CONTOUR_MARGIN * fit.scale / np.linalg.norm(rays, axis=1)
+    reach = np.where(found, CONTOUR_SCALES[np.maximum(steps, 1) - 1], 1.0) + margin
     return np.convolve(np.concatenate([reach[-1:], reach, reach[:1]]), np.full(3, 1 / 3), "valid")
 
 
-def _rings(outline: Points) -> Points:
-    """(len(AROUND), 36, C) rings around an outline, from the inner to the outer."""
-    middle = outline.mean(axis=0)
-    return np.asarray(middle + (outline - middle) * AROUND[:, None, None])
+def _scale_outline(outline: Points) -> Points:
+    """Return the rings around an outline, (len(RING_SCALES), 36, C), from the inner to the outer."""
+    center = outline.mean(axis=0)
+    return np.asarray(center + (outline - center) * RING_SCALES[:, None, None])
 
 
-def _smoothstep(share: Points) -> Points:
+def _smoothstep(share: Values) -> Values:
     return np.asarray(share * share * (3 - 2 * share))

@@ -1,59 +1,61 @@
-"""``frontalize pairs verify`` and ``frontalize pairs split``."""
+"""``frontalize pairs verify``."""
 
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from pipelines.commands.terminal.console import INTERRUPTED, Screen
+from pipelines.commands.terminal.console import INTERRUPTED, Console
 from pipelines.commands.terminal.options import CORES, Dataset, Device, Json, Quiet, Workers
 from pipelines.pairs.config import VerifyConfig
 from pipelines.pairs.verify import Verification
-from pipelines.runtime.config import require_cpu
+from pipelines.runtime.checks import require_cpu
 from pipelines.runtime.interrupt import Interrupt
 
-SHOWN = 10  # defects of a kind; --json has them all
-VERIFY = VerifyConfig()
+MAX_ROWS = 10  # printed of each kind; --json has all
+DEFAULT = VerifyConfig()
 
 
 def verify(
     dataset: Dataset,
-    faces: Annotated[bool, typer.Option(help="Look for the face in every file, to see wrong crops.")] = VERIFY.faces,
+    faces: Annotated[bool, typer.Option(help="Find the face in every file, to notice wrong crops.")] = DEFAULT.faces,
     recognizer: Annotated[
-        Path | None, typer.Option(help="An ONNX face recogniser: finds people under a wrong name.")
-    ] = VERIFY.recognizer,
+        Path | None, typer.Option(help="An ONNX face recognizer, to notice people under a wrong name.")
+    ] = DEFAULT.recognizer,
     device: Device = "auto",
     workers: Workers = CORES,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Orphans, mispairings, unreadable files, wrong crops, duplicates, people on both sides of a split."""
-    screen = Screen(json, quiet)
+    """Check a paired set: orphans, mispairings, unreadable files, wrong crops, duplicates, people in two splits."""
+    console = Console(json, quiet)
     require_cpu(device)
     verification = Verification(dataset, VerifyConfig(faces=faces, recognizer=recognizer, workers=workers))
     with Interrupt() as stop:
-        looks = list(screen.track(verification.look(stop), "looking", len(verification.entries), lambda _: ""))
+        infos = list(console.track(verification.inspect(stop), "checking", len(verification.entries), lambda _: ""))
         if stop.pressed:
             raise typer.Exit(INTERRUPTED)
-    found = verification.judge(looks)
-    _tell(screen, found)
-    screen.result(found)
-    if found["defects"]:
+    document = verification.summarize(infos)
+    _print_summary(console, document)
+    console.print_json(document)
+    if document["defects"]:
         raise typer.Exit(1)
 
 
-def _tell(screen: Screen, found: dict[str, Any]) -> None:
-    parts = "".join(f", {count:,} inputs in {part}" for part, count in found["parts"].items())
-    screen.say(f"{found['files']:,} files, {found['subjects']:,} subjects, {found['people']:,} people{parts}")
-    for kind, say in (("defects", screen.complain), ("notes", screen.say)):
+def _print_summary(console: Console, document: dict[str, Any]) -> None:
+    splits = "".join(f", {count:,} inputs in {split}" for split, count in document["parts"].items())
+    console.print(
+        f"{document['files']:,} files, {document['subjects']:,} subjects, {document['people']:,} people{splits}"
+    )
+    for kind, label, show in (("defects", "", console.error), ("notes", "note: ", console.print)):
         rows: dict[str, list[dict[str, Any]]] = {}
-        for row in found[kind]:
+        for row in document[kind]:
             rows.setdefault(row["code"], []).append(row)
         for code, some in rows.items():
-            say(f"{'note: ' if kind == 'notes' else ''}{code}, {len(some):,} times. Way out: {some[0]['way_out']}")
-            for row in some[:SHOWN]:
-                say(f"    {', '.join(row['files'][:4])}: {row['detail']}".replace("    : ", "    "))
-            if len(some) > SHOWN:
-                say(f"    and {len(some) - SHOWN:,} more; --json has them all")
-    if not found["defects"]:
-        screen.say("nothing wrong")
+            show(f"{label}{code}, {len(some):,} times. Remedy: {some[0]['way_out']}")
+            for row in some[:MAX_ROWS]:
+                show(f"    {', '.join(row['files'][:4])}: {row['detail']}".replace("    : ", "    "))
+            if len(some) > MAX_ROWS:
+                show(f"    and {len(some) - MAX_ROWS:,} more; --json has all")
+    if not document["defects"]:
+        console.print("no defects")

@@ -1,8 +1,8 @@
-"""CelebA: photos by number, and text files that say what each of them shows.
+"""CelebA: numbered photos, and text files with attributes, identities and the partition.
 
 Liu, Luo, Wang, Tang: Deep Learning Face Attributes in the Wild, ICCV 2015. ``list_attr_celeba.txt``: the count, a line
 with the names of 40 attributes, then ``000001.jpg -1 1 ...``; ``list_eval_partition.txt``: ``000001.jpg 0`` (0 train,
-1 validation, 2 test); ``identity_CelebA.txt``: ``000001.jpg 2880``. The tables that Kaggle hands on, with commas and
+1 validation, 2 test); ``identity_CelebA.txt``: ``000001.jpg 2880``. The tables of the copy on Kaggle, with commas and
 a header, are read as well.
 """
 
@@ -12,44 +12,46 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipelines.pairs.importers.listing import Item, Listing, without_collisions
+from pipelines.pairs.config import ImportConfig
+from pipelines.pairs.importers.importer import Importer, Item, Listing, without_collisions
 from toolkit.errors import ConfigError, PhotoRejected
 from toolkit.records.labels import ATTRIBUTE
-from toolkit.records.ledger import refused
-from toolkit.records.subjects import PARTS
+from toolkit.records.ledger import error_outcome
+from toolkit.records.subjects import SPLITS
 
-FORM = "listed in list_attr_celeba.txt"
+PATH_PATTERN = "listed in list_attr_celeba.txt"
 _ATTRIBUTES, _PARTITION, _IDENTITY = "list_attr_celeba", "list_eval_partition", "identity_CelebA"
-_FOLDERS = (".", "Anno", "Eval", "..", "../Anno", "../Eval")  # as the set is handed out; SRC may be the photos' folder
+_FOLDERS = (".", "Anno", "Eval", "..", "../Anno", "../Eval")  # as published; SRC may be the folder of the photos
 _BITS = {"1": 1, "-1": 0, "0": 0}
 
 
-def list_celeba(source: Path, photos: Sequence[str]) -> Listing:
+def list_celeba(source: Path, photos: Sequence[str], config: ImportConfig) -> Listing:
     """Read the tables of CelebA.
 
     Args:
         source: SRC; the tables lie there, in ``Anno`` and ``Eval``, or beside it.
         photos: relative paths.
+        config: not used.
 
     Returns:
-        Each photo a subject of its own, target and input at once. Refused: ``no-attributes`` for photos that the
-        list does not name, ``collision``.
+        Each photo as a subject of its own, both target and input. Rejected: ``no-attributes`` for photos that are not
+        in the list, ``collision``.
 
     Raises:
-        ConfigError: no list of attributes, or a table of another form; says where.
+        ConfigError: no list of attributes, or a malformed line in a table.
     """
     paths = {name: _find(source, name) for name in (_ATTRIBUTES, _PARTITION, _IDENTITY)}
     attributes = _attributes(paths[_ATTRIBUTES], source)
-    partition = {name: PARTS[int(part)] for name, part in _pairs(paths[_PARTITION], re.compile(r"[012]"))}
-    person = dict(_pairs(paths[_IDENTITY], re.compile(r"\d+")))
+    partition = {name: SPLITS[int(number)] for name, number in _column(paths[_PARTITION], re.compile(r"[012]"))}
+    person = dict(_column(paths[_IDENTITY], re.compile(r"\d+")))
     named, refusals = [], []
     for photo in photos:
-        stem = Path(photo).stem  # the same photos are handed out as .jpg and .png
+        stem = Path(photo).stem  # the photos are published as .jpg and as .png
         if stem in attributes:
             labels = {"person": person.get(stem), "partition": partition.get(stem), **attributes[stem]}
             named.append(Item(photo, stem, stem, "both", labels))
         else:
-            refusals.append(refused(photo, PhotoRejected("no-attributes", f"{stem} is not {FORM}")))
+            refusals.append(error_outcome(photo, PhotoRejected("no-attributes", f"{stem} is not {PATH_PATTERN}")))
     items, collided = without_collisions(named)
     return Listing(items, refusals + collided, _digest(paths))
 
@@ -67,13 +69,13 @@ def _digest(paths: dict[str, Path | None]) -> str:
 
 
 def _attributes(path: Path | None, source: Path) -> dict[str, dict[str, Any]]:
-    """By photo, without suffix: columns of labels.csv, 1 or 0."""
+    """Read the attributes of each photo, without suffix: columns of labels.csv, 1 or 0."""
     if path is None:
         places = ", ".join(str((source / folder).resolve()) for folder in _FOLDERS)
         raise ConfigError(f"SRC {source}: no {_ATTRIBUTES}.txt; looked in {places}. It comes with CelebA, in Anno/")
     lines = _lines(path)
     _, header = next(lines, (0, []))
-    if len(header) == 1 and header[0].isdecimal():  # how many lines follow
+    if len(header) == 1 and header[0].isdecimal():  # the count of photos
         _, header = next(lines, (0, []))
     names = [ATTRIBUTE + name for name in (header[1:] if header[:1] == ["image_id"] else header)]
     if not names:
@@ -88,8 +90,8 @@ def _attributes(path: Path | None, source: Path) -> dict[str, dict[str, Any]]:
     return table
 
 
-def _pairs(path: Path | None, value: re.Pattern[str]) -> Iterator[tuple[str, str]]:
-    """Photo, without suffix, and what a two-column table says of it; nothing without the table."""
+def _column(path: Path | None, value: re.Pattern[str]) -> Iterator[tuple[str, str]]:
+    """Yield each photo of a two-column table, without suffix, and its value; nothing without the table."""
     for number, cells in _lines(path) if path else ():
         if cells[0] == "image_id":
             continue
@@ -99,7 +101,7 @@ def _pairs(path: Path | None, value: re.Pattern[str]) -> Iterator[tuple[str, str
 
 
 def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Line number and cells of the lines that are not empty."""
+    """Yield line number and cells of the lines that are not empty."""
     try:
         with path.open(encoding="utf-8-sig") as file:
             for number, line in enumerate(file, 1):
@@ -107,3 +109,6 @@ def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
                     yield number, cells
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read ({error})") from error
+
+
+IMPORTER = Importer(PATH_PATTERN, list_celeba)

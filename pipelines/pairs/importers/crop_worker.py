@@ -1,143 +1,90 @@
-"""In a worker process: a photo of a foreign set -> one crop, or the photo as it lies where it is a crop already."""
+"""The photo function of `pairs import`: one crop of a photo, or the photo itself where it is a crop already."""
 
 import hashlib
 import io
-from collections.abc import Callable
-from functools import cache, partial
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import ExifTags, Image
+from PIL import ExifTags
+from PIL import Image as PillowImage
 
 from pipelines.pairs.config import ImportConfig
 from pipelines.pairs.dataset_card import FILE_HASH
-from pipelines.pairs.importers import cfp
-from pipelines.photo_jobs.job import cut_photo
-from pipelines.photo_jobs.landmarkers import open_quiet_landmarker
-from pipelines.runtime.image_writer import write_output
+from pipelines.pairs.importers.importer import Importer
+from pipelines.photo_jobs.job import PhotoOutput
+from pipelines.photo_jobs.landmarkers import worker_landmarker
+from pipelines.runtime.image_writer import encode_output
 from pipelines.runtime.plan import Job
-from toolkit.crops.align import AlignConfig, align_photo
-from toolkit.errors import PhotoError, PhotoRejected
-from toolkit.faces.face import Landmarker
-from toolkit.faces.quality import sharpness
-from toolkit.landmarks.finder import FindConfig
+from toolkit.errors import PhotoRejected
 from toolkit.photos.color import srgb_transform
 from toolkit.photos.decode import BAD_FILE_ERRORS, Photo, read_bytes
-from toolkit.photos.files import encode_image
-from toolkit.photos.resample import cut_from
-from toolkit.records.ledger import Outcome
 
-VERSION = 2  # raised when the same photo would give another crop: finished ones are then done again
-Pixels = NDArray[np.uint8]
-Row = dict[str, Any]
-_SUFFIXES = {"JPEG": ".jpg", "PNG": ".png", "WEBP": ".webp"}  # what a set may hold
-_IN_PLACE = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]  # the matrix of a photo that is its own crop
+CROPS_VERSION = 2  # increased when the same photo gives another crop: finished photos are then processed again
+_SUFFIXES = {"JPEG": ".jpg", "PNG": ".png", "WEBP": ".webp"}  # formats of files that are taken over unchanged
+_IDENTITY = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]  # the matrix of a photo that is its own crop
 
 
-def open_foreign_work(source: Path, out: Path, config: ImportConfig, settings: str) -> Callable[[Job], Outcome]:
-    """The work of one process: cut, write, and tell what was measured and written.
+@dataclass(slots=True)
+class ImportOutput(PhotoOutput):
+    """One image and its row."""
+
+    original: tuple[str, bytes] | None = None  # suffix and bytes of the file, if it is taken over unchanged
+
+
+class ImportedCrops:
+    """The photo function: make one crop of each photo. Loads the landmark models for the first photo that needs them.
 
     Args:
-        source: of the photos.
-        out: of the crops.
-        config: which set, and which crop.
-        settings: digest for the ledger.
+        source: folder of the photos.
+        importer: of the dataset.
+        config: size of the crops, and which photos are aligned.
     """
-    landmarker = cache(partial(open_quiet_landmarker, FindConfig()))  # a set of crops does without it
 
-    def work(job: Job) -> Outcome:
-        def cutter(photo: Photo) -> tuple[list[Pixels], list[Row]]:
-            image, row = _cut(photo, source, job.input, landmarker, config)
-            return [image], [row]
+    def __init__(self, source: Path, importer: Importer, config: ImportConfig) -> None:
+        self._source, self._importer, self._config = source, importer, config
+        self._landmarker = cache(worker_landmarker)
 
-        photo = cut_photo(source, job, cutter)
-        try:
-            if photo.error is not None:
-                raise photo.error
-            [image], [row] = photo.crops, photo.faces
-            suffix, data = f".{config.format}", b""
-            if row["matrix"] is _IN_PLACE:
-                suffix, data = _as_it_lies(read_bytes(source / job.input)) or (suffix, data)
-            data = data or encode_image(image, suffix, config.quality)
-            row[FILE_HASH] = hashlib.sha256(data).hexdigest()
-            write_output(out / (job.stem + suffix), data)
-            return photo.outcome([job.stem + suffix], settings)
-        except PhotoError as error:
-            return photo.refusal(error, settings)
+    def __call__(self, photo: Photo, job: Job) -> ImportOutput:
+        """Return the crop and its row.
 
-    return work
+        Raises:
+            PhotoRejected: ``not-square``, or as the importer's crop function says.
+        """
+        whole = stays_whole(photo.size, self._config, self._importer)
+        if not whole or self._importer.measures_all:
+            image, row = self._importer.crop(photo, self._source, job.input, self._landmarker(), self._config.size)
+        if not whole:
+            return ImportOutput([image], [row])
+        row = (row if self._importer.measures_all else {}) | {"matrix": _IDENTITY}
+        return ImportOutput([photo.pixels()[0]], [row], original=_original_file(read_bytes(self._source / job.input)))
 
 
-def _cut(
-    photo: Photo, source: Path, name: str, landmarker: Callable[[], Landmarker], config: ImportConfig
-) -> tuple[Pixels, Row]:
-    whole = stays_whole(photo.size, config)
-    if config.kind == "cfp":  # its target is chosen by what is measured, so also where the photo stays as it is
-        image, row = _cut_cfp(photo, source, name, landmarker(), config.size)
-    elif whole:
-        image, row = photo.pixels()[0], {}
-    else:
-        image, row = _cut_found(photo, landmarker(), config.size)
-    return (photo.pixels()[0], row | {"matrix": _IN_PLACE}) if whole else (image, row)
+def encode_import(config: ImportConfig, job: Job, output: ImportOutput) -> list[tuple[str, bytes]]:
+    """Return the original file if it is taken over unchanged, else the encoded crop; add its hash to its row."""
+    [image], [row] = output.images, output.faces
+    suffix, data = output.original or (f".{config.format}", encode_output(image, config))
+    row[FILE_HASH] = hashlib.sha256(data).hexdigest()
+    return [(job.stem + suffix, data)]
 
 
-def stays_whole(size_wh: tuple[int, int], config: ImportConfig) -> bool:
-    """Whether a photo is a crop already and goes into the set as it is.
+def stays_whole(size_wh: tuple[int, int], config: ImportConfig, importer: Importer) -> bool:
+    """Return whether a photo is a crop already and is taken over unchanged.
 
     Raises:
-        PhotoRejected: ``not-square``, where nothing shall be aligned.
+        PhotoRejected: ``not-square``, under ``--align never``.
     """
     width, height = size_wh
     if config.align == "never" and width != height:
         raise PhotoRejected("not-square", f"{width} x {height} px cannot stay as it is; leave out --align never")
-    return config.align == "never" or (config.align == "auto" and config.kind != "cfp" and width == height)
+    return config.align == "never" or (config.align == "auto" and importer.squares_are_crops and width == height)
 
 
-def _cut_found(photo: Photo, landmarker: Landmarker, size: int) -> tuple[Pixels, Row]:
-    [crop] = align_photo(photo, landmarker, AlignConfig(size=size))
-    return crop.image, crop.ledger_row()
-
-
-def _cut_cfp(photo: Photo, source: Path, name: str, landmarker: Landmarker, size: int) -> tuple[Pixels, Row]:
-    """The landmarker's crop; a profile's fiducials' one, where the landmarker finds no face or another thing."""
-    fiducials = cfp.read_profile_fiducials(source, name)
-    row: Row = {}
+def _original_file(data: bytes) -> tuple[str, bytes] | None:
+    """Return the suffix and the file; None if other programs may show it differently: it is rotated by EXIF, has other
+    colors than sRGB or transparency, or a rare format."""
     try:
-        image, row = _cut_found(photo, landmarker, size)
-    except PhotoRejected as error:
-        if fiducials is None or error.code != "no-face":
-            raise
-    if fiducials is not None:
-        matrix = cfp.profile_matrix(fiducials, size)
-        if not row or cfp.has_strayed(np.array(row["matrix"]), matrix, size):
-            image = cut_from(photo, matrix, size)
-            row = _fiducial_row(fiducials, matrix, image, row.get("yaw", 0.0))
-    return image, row
-
-
-def _fiducial_row(fiducials: NDArray[np.float64], matrix: NDArray[np.float64], image: Pixels, yaw: float) -> Row:
-    """What the ledger keeps of a face that a person has marked. Its pitch is not known; its yaw is the landmarker's,
-    degrees, where that has seen the side."""
-    side = 1 if cfp.looks_right(fiducials) else -1
-    (left, top), (right, bottom) = fiducials.min(axis=0).tolist(), fiducials.max(axis=0).tolist()
-    return {
-        "box": [round(edge, 1) for edge in (left, top, right, bottom)],
-        "score": None,
-        "yaw": yaw if yaw * side > 0 else side * cfp.UNSEEN_YAW,
-        "roll": round(cfp.roll_of(matrix), 1),
-        "matrix": [[float(f"{value:.8g}") for value in line] for line in matrix.tolist()],
-        "pass": "fiducials",
-        "sharpness": round(sharpness(image), 1),
-    }
-
-
-def _as_it_lies(data: bytes) -> tuple[str, bytes] | None:
-    """The file itself, with its suffix; None if another reader could show it otherwise than we do: turned by its EXIF,
-    in other colours than sRGB, with transparency, or in a form that few can read."""
-    try:
-        with Image.open(io.BytesIO(data)) as image:
+        with PillowImage.open(io.BytesIO(data)) as image:
             profile = image.info.get("icc_profile")
             plain = (
                 image.mode in ("RGB", "L")

@@ -11,7 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pipelines.train.data.augment import Augment, augmented, draw_changes, no_changes, uniform_rows
+from pipelines.runtime.checks import require_at_least, require_workers
+from pipelines.train.data.augment import Augment, apply_augment, draw_params, no_augment, uniform_rows
 from pipelines.train.data.class_labels import YAWS, PairLabels, Partner, read_pair_labels
 from pipelines.weights.normalization import Normalization
 from toolkit.errors import ConfigError
@@ -22,16 +23,16 @@ Numbers = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class PairBatch:
-    """What one training step sees, on the trainer's device.
+    """The data of one training step, on the trainer's device.
 
-    Images are (B, 3, S, S) float32, ``(level - mean) / scale``. Classes are (B,) int64; what they mean is in
-    :mod:`pipelines.train.data.class_labels`. Whatever the recipe did not ask for is None.
+    Images are (B, 3, S, S) float32, ``(level - mean) / scale``. Classes are (B,) int64, defined in
+    :mod:`pipelines.train.data.class_labels`. Fields that the recipe's batch spec does not ask for are None.
     """
 
     input: Tensor
     target: Tensor
     index: Tensor  # (B,) int64, the pairs' numbers in the set
-    pose: Tensor | None = None  # of the input, mirrored with it; -1 where unknown; so are the next three
+    pose: Tensor | None = None  # class of the input, after flipping; -1 where unknown; so are the next two
     light: Tensor | None = None
     identity: Tensor | None = None
     attributes: Tensor | None = None  # (B, A) float32, ones and zeros
@@ -43,30 +44,31 @@ class PairBatch:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Needs:
-    """What a recipe asks of its batches, besides inputs and targets."""
+class BatchSpec:
+    """What a recipe needs besides inputs and targets."""
 
-    labels: bool = False  # pose, light and identity, of the second input too
+    labels: bool = False  # classes of pose, light and identity, of the second input too
     attributes: bool = False
-    second: Partner | None = None  # which input goes with each as the second; see PairLabels.partner
+    second: Partner | None = None  # how second inputs are chosen; see PairLabels.partner
     mask: bool = False  # the visibility mask beside each input; not together with second inputs
-    yaws: tuple[float, ...] = YAWS  # degrees, ascending: the classes of poses
+    contour_weights: bool = False  # TrainingSet.contour_weights, one map for the whole set
+    yaws: tuple[float, ...] = YAWS  # degrees, ascending: the classes of pose
     augment: Augment = field(default_factory=Augment)
 
     def __post_init__(self) -> None:
-        recoloured = any((self.augment.brightness, self.augment.contrast, self.augment.saturation))
-        if self.mask and (self.second or recoloured or self.augment.jpeg or self.augment.blur):
-            raise ValueError("masks go with windows and mirrors alone")
+        recolored = any((self.augment.brightness, self.augment.contrast, self.augment.saturation))
+        if self.mask and (self.second or recolored or self.augment.jpeg or self.augment.blur):
+            raise ValueError("mask=True: only load_size and flip may be combined with masks, and no second inputs")
         if len(self.yaws) < 2 or list(self.yaws) != sorted(set(self.yaws)):
             raise ConfigError(f"yaws={self.yaws}: must be two or more ascending degrees")
 
     @property
-    def roles(self) -> int:
-        """How many files make up a pair: input, target, and maybe a second input or a mask."""
+    def files_per_pair(self) -> int:
+        """2 or 3: input, target, and maybe a second input or a mask."""
         return 2 + (self.second is not None or self.mask)
 
     def read_labels(self, root: Path, pairs: Sequence[Pair]) -> PairLabels | None:
-        """The set's labels, where anything here needs them.
+        """Read the set's labels; None where nothing here needs them.
 
         Raises:
             DatasetError: the set does not have them.
@@ -78,104 +80,109 @@ class Needs:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Feed:
-    """All that a loader needs to know.
+class LoaderSpec:
+    """All settings of a loader.
 
-    Several GPUs share one feed: each takes its ``batch_size`` pairs of every step, so a step sees
-    ``batch_size * world_size`` pairs, and all of them take the same number of steps.
+    Several GPUs share one set: each takes its ``batch_size`` pairs of every step, so a step has
+    ``batch_size * world_size`` pairs, and all ranks take the same number of steps.
     """
 
     root: Path
     pairs: list[Pair]
     batch_size: int  # pairs per step and rank
-    image_size: int  # px per side; images of other sizes are resized with a triangle filter, wide enough to shrink well
+    image_size: int  # px per side; images of other sizes are resized with an antialiasing triangle filter
     normalization: Normalization
     seed: int
     workers: int  # threads or processes
-    needs: Needs = field(default_factory=Needs)
-    labels: PairLabels | None = None  # `needs.read_labels(root, pairs)`
-    evaluation: bool = False  # once through the set as it is listed, unaugmented
+    batch_spec: BatchSpec = field(default_factory=BatchSpec)
+    labels: PairLabels | None = None  # `batch_spec.read_labels(root, pairs)`
+    evaluation: bool = False  # one pass over the set in its listed order, unaugmented
     rank: int = 0
     world_size: int = 1
 
     def __post_init__(self) -> None:
-        needs, augment = self.needs, self.needs.augment
-        if self.labels is None and (needs.labels or needs.attributes or needs.second):
-            raise ValueError("these needs need labels; give labels=needs.read_labels(root, pairs)")
+        spec, augment = self.batch_spec, self.batch_spec.augment
+        if self.labels is None and (spec.labels or spec.attributes or spec.second):
+            raise ValueError("this batch_spec needs labels; give labels=batch_spec.read_labels(root, pairs)")
+        require_at_least("batch_size", self.batch_size, 1, "leave it out for the recipe's")
+        require_at_least("image_size", self.image_size, 1, "leave it out for the recipe's")
+        require_workers(self.workers)
         if self.load_size < self.image_size:
             raise ConfigError(f"load_size={self.load_size}: must be image_size={self.image_size} or more")
-        if augment.mirror and needs.labels and self.labels and not self.labels.can_mirror:
-            raise ConfigError(f"mirror={augment.mirror}: this set's lights are numbered, mirrored ones have no number")
+        if augment.flip and spec.labels and self.labels and not self.labels.can_flip:
+            raise ConfigError(
+                f"flip={augment.flip:g}: this set numbers its lights, and a flipped light has no number; use flip=0"
+            )
 
     @property
     def load_size(self) -> int:
-        """Side of the images before a window is cut from them, px."""
-        return self.needs.augment.load_size or self.image_size
+        """Side of the images before random cropping, px."""
+        return self.batch_spec.augment.load_size or self.image_size
 
     @property
     def steps_per_pass(self) -> int:
         """Steps until every pair has come once; in evaluation, all the steps there are."""
         return -(-len(self.pairs) // (self.batch_size * self.world_size))
 
-    def places(self, step: int) -> Numbers:
-        """This rank's places of a step, counted from 0, in the endless row of all epochs; consecutive.
+    def positions(self, step: int) -> Numbers:
+        """Return this rank's consecutive positions of a step, counted from 0, in the sequence of all epochs.
 
-        In evaluation the last step has fewer, dealt evenly to the ranks; one for which none is left
-        takes the last pair once more, so that all make the same steps (``index`` tells).
+        In evaluation the last step has fewer, split evenly over the ranks; a rank for which none is left
+        repeats the last pair, so that all ranks take the same steps (``index`` tells).
         """
-        together = self.batch_size * self.world_size
+        global_batch = self.batch_size * self.world_size
         if not self.evaluation:
-            return np.arange(self.batch_size) + step * together + self.rank * self.batch_size
-        rest = np.arange(step * together, min((step + 1) * together, len(self.pairs)))
+            return np.arange(self.batch_size) + step * global_batch + self.rank * self.batch_size
+        rest = np.arange(step * global_batch, min((step + 1) * global_batch, len(self.pairs)))
         mine = np.array_split(rest, self.world_size)[self.rank]
         return mine if len(mine) else np.array([len(self.pairs) - 1])
 
     def indices(self, step: int) -> Numbers:
-        """Which pairs make up the batch of a step, (B,).
+        """Return the numbers of the pairs in the batch of a step, (B,).
 
-        The epochs' shuffled orders stand one behind the other, and batches are cut from that endless
-        row: every pair comes once per epoch over all ranks, no batch is short, and any position can be
-        found again from its number alone. In evaluation the order is that of the set.
+        The shuffled orders of all epochs form one sequence, and batches are consecutive parts of it: every pair
+        comes once per epoch over all ranks, no batch is short, and the pair at a position depends on the seed and
+        the position only. In evaluation the order is that of the set.
         """
-        places = self.places(step)
+        positions = self.positions(step)
         if self.evaluation:
-            return places
-        epochs, inside = np.divmod(places, len(self.pairs))
+            return positions
+        epochs, offsets = np.divmod(positions, len(self.pairs))
         orders = {epoch: _shuffled(self.seed, epoch, len(self.pairs)) for epoch in set(epochs.tolist())}
-        return np.array([orders[epoch][place] for epoch, place in zip(epochs.tolist(), inside, strict=True)])
+        return np.array([orders[epoch][offset] for epoch, offset in zip(epochs.tolist(), offsets, strict=True)])
 
     def uniform(self, step: int) -> NDArray[np.float64]:
-        """The random numbers of a step's pairs: see :func:`pipelines.train.data.augment.uniform_rows`."""
-        places = self.places(step)
-        return uniform_rows(self.seed, int(places[0]), len(places))
+        """Return the random numbers of a step's pairs: see :func:`pipelines.train.data.augment.uniform_rows`."""
+        positions = self.positions(step)
+        return uniform_rows(self.seed, int(positions[0]), len(positions))
 
     def file(self, name: str) -> str:
-        """Absolute path of an input or a target."""
+        """Return the absolute path of an input or a target."""
         return f"{self.root}/{name}"
 
     def files(self, step: int) -> tuple[list[str], list[str]]:
-        """Absolute paths of the inputs and of the targets of a step."""
+        """Return the absolute paths of the inputs and of the targets of a step."""
         pairs = [self.pairs[index] for index in self.indices(step)]
         return [self.file(pair.input) for pair in pairs], [self.file(pair.target) for pair in pairs]
 
     def batch(self, images: Tensor, index: Numbers, second: Numbers, uniform: NDArray[np.float64] | None) -> PairBatch:
-        """Augment, normalize and label what a loader read.
+        """Augment, normalize and label the images that a loader decoded.
 
         Args:
             images: (R, B, 3, L, L) uint8 on the trainer's device, L the load_size: inputs, targets, and second inputs
                 or masks.
             index: (B,) numbers of the pairs that were read.
             second: (B,) numbers of the pairs that second inputs come from; unused if R is 2.
-            uniform: (B, COLUMNS) random numbers; None: nothing is augmented.
+            uniform: (B, COLUMNS) random numbers; None: no augmentation.
         """
-        augment, size, device = self.needs.augment, self.image_size, images.device
+        spec, size, device = self.batch_spec, self.image_size, images.device
         if uniform is None or self.evaluation:
-            changes = no_changes(augment, len(index), size)
+            params = no_augment(spec.augment, len(index), size)
         else:
-            changes = draw_changes(augment, uniform, size)
-        levels = augmented(images, changes, size)
+            params = draw_params(spec.augment, uniform, size)
+        levels = apply_augment(images, params, size)
         fields = {"index": torch.from_numpy(index).to(device)}
-        if self.needs.mask:
+        if spec.mask:
             fields["visibility"] = levels[2, :, :1] / 255
             levels = levels[:2]
         levels = levels.sub_(self.normalization.mean).div_(self.normalization.scale)
@@ -184,12 +191,12 @@ class Feed:
         if len(levels) > 2:
             fields["second"] = levels[2]
             roles.append(("second_", second))
-        if self.needs.labels and (labels := self.labels):
-            for role, pairs in roles:
-                fields[f"{role}pose"] = torch.from_numpy(labels.pose_class(pairs, changes.mirrored)).to(device)
-                fields[f"{role}light"] = torch.from_numpy(labels.light_class(pairs, changes.mirrored)).to(device)
-                fields[f"{role}identity"] = torch.from_numpy(labels.person[pairs]).to(device)
-        if self.needs.attributes and self.labels:
+        if spec.labels and (labels := self.labels):
+            for prefix, pairs in roles:
+                fields[f"{prefix}pose"] = torch.from_numpy(labels.pose_class(pairs, params.flipped)).to(device)
+                fields[f"{prefix}light"] = torch.from_numpy(labels.light_class(pairs, params.flipped)).to(device)
+                fields[f"{prefix}identity"] = torch.from_numpy(labels.person[pairs]).to(device)
+        if spec.attributes and self.labels:
             fields["attributes"] = torch.from_numpy(self.labels.attributes[index]).to(device)
         return PairBatch(**fields)
 
@@ -200,17 +207,17 @@ def _shuffled(seed: int, epoch: int, count: int) -> Numbers:
 
 
 class Loader(Protocol):
-    """Anything that turns a feed into batches."""
+    """Batches of a :class:`LoaderSpec`."""
 
     @property
     def replaced(self) -> dict[str, str]:
-        """Files that could not be decoded so far, each with the reason; other pairs took the place of theirs."""
+        """Files that could not be decoded so far, each with the reason; other pairs replaced theirs."""
         ...
 
     def batches(self, first: int, last: int) -> Iterator[PairBatch]:
-        """The batches of steps ``first`` to ``last - 1``; each the same from wherever one starts.
+        """Yield the batches of steps ``first`` to ``last - 1``; a step's batch does not depend on ``first``.
 
         Raises:
-            DatasetError: not one pair of the set can be decoded.
+            DatasetError: no pair of the set can be decoded.
         """
         ...

@@ -1,4 +1,4 @@
-"""Reading the pairs of a step by a loader's own means, past files that cannot be decoded."""
+"""Read the pairs of a step, with replacements for files that cannot be decoded."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.train.data.batches import Feed
+from pipelines.train.data.batches import LoaderSpec
 from toolkit.errors import DatasetError, PhotoError
 from toolkit.records.subjects import mask_of
 
@@ -17,31 +17,31 @@ Read = TypeVar("Read")
 
 @dataclass(frozen=True, slots=True)
 class Sample(Generic[Read]):
-    """One pair as it was read: its files are its input, its target and, where asked for, a second input or a mask."""
+    """One pair as read: files and images of input, target and, where asked for, a second input or a mask."""
 
     index: int  # the pair's number
-    second: int  # number of the pair whose input is the second one; -1 without
+    second: int  # number of the pair that the second input comes from; -1: none
     files: tuple[str, ...]
     images: tuple[Read, ...]
 
 
 class PairReader(Generic[Read]):
-    """Reads pairs, and takes the next of the set for one that cannot be read: which one depends on nothing else.
+    """Reads pairs; for a pair that cannot be read, reads the next one of the set that can.
 
     Args:
-        feed: what to read.
-        read: an absolute path to whatever the loader works with; raises PhotoError.
+        spec: the pairs, and the files that each needs.
+        read: maps an absolute path to the loader's own kind of image; raises PhotoError.
 
     Attributes:
         damaged: files that could not be read, with the reason.
     """
 
-    def __init__(self, feed: Feed, read: Callable[[str], Read]) -> None:
-        self._feed, self._read = feed, read
+    def __init__(self, spec: LoaderSpec, read: Callable[[str], Read]) -> None:
+        self._spec, self._read = spec, read
         self.damaged: dict[str, str] = {}
 
     def samples(self, indices: Sequence[int], uniform: NDArray[np.float64]) -> list[Sample[Read]]:
-        """Read so many pairs.
+        """Read pairs.
 
         Args:
             indices: B numbers of pairs.
@@ -53,11 +53,11 @@ class PairReader(Generic[Read]):
         return [self._sample(int(index), *row[:2]) for index, row in zip(indices, uniform, strict=True)]
 
     def _sample(self, index: int, chance: float, choice: float) -> Sample[Read]:
-        masked = self._feed.needs.mask
+        masked = self._spec.batch_spec.mask
         index, files, images = self._first_readable(
             index, lambda pair: (pair.input, pair.target, *([mask_of(pair.input)] if masked else ()))
         )
-        partner, labels = self._feed.needs.second, self._feed.labels
+        partner, labels = self._spec.batch_spec.second, self._spec.labels
         if partner is None or labels is None:
             return Sample(index, -1, files, images)
         wanted = labels.partner(index, partner, chance, choice)
@@ -67,15 +67,15 @@ class PairReader(Generic[Read]):
     def _first_readable(
         self, index: int, names: Callable[..., tuple[str, ...]]
     ) -> tuple[int, tuple[str, ...], tuple[Read, ...]]:
-        """The first pair from this one on, round the set, all of whose files of these names can be read."""
-        pairs = self._feed.pairs
+        """Read the first pair, from this one on and around the end of the set, whose named files can all be read."""
+        pairs = self._spec.pairs
         for number in chain(range(index, len(pairs)), range(index)):
-            files = tuple(self._feed.file(name) for name in names(pairs[number]))
+            files = tuple(self._spec.file(name) for name in names(pairs[number]))
             images = [image for file in files if (image := self._try(file)) is not None]
             if len(images) == len(files):
                 return number, files, tuple(images)
         file, reason = next(iter(self.damaged.items()))
-        raise DatasetError(f"{self._feed.root}: not one pair can be decoded; {file}: {reason}")
+        raise DatasetError(f"{self._spec.root}: no pair can be decoded; {file}: {reason}")
 
     def _try(self, file: str) -> Read | None:
         if file in self.damaged:

@@ -1,4 +1,4 @@
-"""Pair batches by a plain torch DataLoader and Pillow: the reference that DALI is tested against."""
+"""Pair batches by torch's DataLoader and Pillow: the reference for tests of the DALI loader."""
 
 import multiprocessing
 from collections.abc import Iterator, Sequence
@@ -9,100 +9,99 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image as PilImage
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from pipelines.train.data.augment import uniform_rows
-from pipelines.train.data.batches import Feed, PairBatch
+from pipelines.train.data.batches import LoaderSpec, PairBatch
 from pipelines.train.data.pair_reader import PairReader, Sample
 from toolkit.photos.decode import read_photo
+from toolkit.photos.types import Image
 
-Pixels = NDArray[np.uint8]
-
-# A fork of a process that holds DALI's pipelines or MediaPipe's graphs deadlocks when it collects their garbage.
-_clean = multiprocessing.get_context("forkserver")
-_clean.set_forkserver_preload([__name__])
+# A fork of a process with DALI pipelines or MediaPipe graphs deadlocks when its garbage collector frees them.
+_forkserver = multiprocessing.get_context("forkserver")
+_forkserver.set_forkserver_preload([__name__])
 
 
 class _Raw(NamedTuple):
-    """What a worker process hands back."""
+    """The result of a worker process."""
 
     images: Tensor  # (R, B, 3, L, L) uint8
-    numbers: Tensor  # (2, B) of the pairs, and of those whose inputs are the second ones
-    damaged: dict[str, str]  # all files that this worker could not decode so far
+    numbers: Tensor  # (2, B) of the pairs, and of those that second inputs come from
+    damaged: dict[str, str]  # all files that this worker could not decode so far, with the reason
 
 
 class _Batches(Dataset[_Raw]):
-    """One item per training step, so that worker processes assemble whole batches."""
+    """One item per training step: worker processes assemble whole batches."""
 
-    def __init__(self, feed: Feed, first: int, last: int) -> None:
-        self._feed, self._first, self._last = feed, first, last
-        self._reader = _reader(feed)
+    def __init__(self, spec: LoaderSpec, first: int, last: int) -> None:
+        self._spec, self._first, self._last = spec, first, last
+        self._reader = _reader(spec)
 
     def __len__(self) -> int:
         return self._last - self._first
 
-    def __getitem__(self, place: int) -> _Raw:
-        step = self._first + place
-        samples = self._reader.samples(self._feed.indices(step).tolist(), self._feed.uniform(step))
+    def __getitem__(self, index: int) -> _Raw:
+        step = self._first + index
+        samples = self._reader.samples(self._spec.indices(step).tolist(), self._spec.uniform(step))
         return _stacked(samples, self._reader.damaged)
 
 
 class TorchLoader:
-    """Decode and resize in worker processes, augment and normalize on the device.
+    """Decodes and resizes in worker processes, augments and normalizes on the device.
 
     Args:
-        feed: what to load.
-        device: where batches shall be.
+        spec: what to load.
+        device: of the batches.
     """
 
-    def __init__(self, feed: Feed, device: torch.device) -> None:
-        self._feed, self._device = feed, device
+    def __init__(self, spec: LoaderSpec, device: torch.device) -> None:
+        self._spec, self._device = spec, device
         self.replaced: dict[str, str] = {}
 
     def batches(self, first: int, last: int) -> Iterator[PairBatch]:
         """See :class:`pipelines.train.data.batches.Loader`."""
-        workers = min(self._feed.workers, last - first)
+        workers = min(self._spec.workers, last - first)
         loader = DataLoader(
-            _Batches(self._feed, first, last),
+            _Batches(self._spec, first, last),
             batch_size=None,
             num_workers=workers,
-            multiprocessing_context=_clean if workers else None,
+            multiprocessing_context=_forkserver if workers else None,
             pin_memory=self._device.type == "cuda",
-            generator=torch.Generator(),  # its workers' seed must not come out of the numbers that training draws
+            generator=torch.Generator(),  # drawing the workers' seed must not advance the training's generator
         )
         for step, raw in enumerate(loader, start=first):
             self.replaced.update(raw.damaged)
-            yield _batch(self._feed, raw, self._feed.uniform(step), self._device)
+            yield _batch(self._spec, raw, self._spec.uniform(step), self._device)
 
 
-def load_pairs(feed: Feed, indices: Sequence[int], device: torch.device) -> PairBatch:
-    """One batch of given pairs, unaugmented, in this process."""
-    reader = _reader(feed)
-    uniform = np.concatenate([uniform_rows(feed.seed, index, 1) for index in indices])
-    return _batch(feed, _stacked(reader.samples(indices, uniform), reader.damaged), None, device)
+def load_pairs(spec: LoaderSpec, indices: Sequence[int], device: torch.device) -> PairBatch:
+    """Return one batch of chosen pairs, unaugmented, loaded in this process."""
+    reader = _reader(spec)
+    uniform = np.concatenate([uniform_rows(spec.seed, index, 1) for index in indices])
+    return _batch(spec, _stacked(reader.samples(indices, uniform), reader.damaged), None, device)
 
 
-def _batch(feed: Feed, raw: _Raw, uniform: NDArray[np.float64] | None, device: torch.device) -> PairBatch:
+def _batch(spec: LoaderSpec, raw: _Raw, uniform: NDArray[np.float64] | None, device: torch.device) -> PairBatch:
     images = raw.images.to(device, non_blocking=True)
     index, second = raw.numbers.numpy()
-    return feed.batch(images, index, second, uniform)
+    return spec.batch(images, index, second, uniform)
 
 
-def _reader(feed: Feed) -> PairReader[Pixels]:
-    return PairReader(feed, partial(_read_one, size=feed.load_size))
+def _reader(spec: LoaderSpec) -> PairReader[Image]:
+    return PairReader(spec, partial(_read_one, size=spec.load_size))
 
 
-def _stacked(samples: Sequence[Sample[Pixels]], damaged: dict[str, str]) -> _Raw:
+def _stacked(samples: Sequence[Sample[Image]], damaged: dict[str, str]) -> _Raw:
     images = np.stack([np.stack(role) for role in zip(*(sample.images for sample in samples), strict=True)])
     numbers = np.array([[sample.index for sample in samples], [sample.second for sample in samples]])
     return _Raw(torch.from_numpy(images), torch.from_numpy(numbers), damaged)
 
 
-def _read_one(file: str, size: int) -> Pixels:
-    """(3, size, size)."""
-    photo = Image.fromarray(read_photo(Path(file)))
+def _read_one(file: str, size: int) -> Image:
+    """Decode to (3, size, size)."""
+    photo = PilImage.fromarray(read_photo(Path(file)))
     if photo.size != (size, size):
-        photo = photo.resize((size, size), Image.Resampling.BILINEAR)
+        photo = photo.resize((size, size), PilImage.Resampling.BILINEAR)
     return np.asarray(photo).transpose(2, 0, 1)

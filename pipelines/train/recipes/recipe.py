@@ -1,4 +1,4 @@
-"""What the training loop asks of a recipe: networks with their optimizers, and one step."""
+"""The interface of a recipe: its config, its networks with their optimizers, and one training step."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.optim import Adam
 
-from pipelines.train.data.batches import Feed, Needs, PairBatch
+from pipelines.train.data.batches import BatchSpec, LoaderSpec, PairBatch
 from pipelines.train.data.class_labels import PairLabels
 from pipelines.weights.checkpoint import GeneratorCard
 from pipelines.weights.normalization import Normalization
@@ -18,22 +18,22 @@ from toolkit.records.subjects import Pair
 
 
 class RecipeConfig(Protocol):
-    """What every recipe's config has, besides its own fields."""
+    """The fields that the training loop reads from every recipe's config."""
 
-    epochs: int | None  # passes over the pairs, where the recipe counts so
-    steps: int | None  # optimizer steps, where it counts so
+    epochs: int | None  # passes over the pairs; None: the recipe counts steps
+    steps: int | None  # optimizer steps; None: the recipe counts epochs
     batch_size: int
     image_size: int
 
     @property
-    def needs(self) -> Needs:
+    def batch_spec(self) -> BatchSpec:
         """What the batches must hold."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class Clock:
-    """When a step is taken."""
+class StepInfo:
+    """The position of a training step in the run."""
 
     step: int  # from 0
     epoch: int  # from 0
@@ -41,150 +41,171 @@ class Clock:
 
 @dataclass(frozen=True, slots=True)
 class TrainingSet:
-    """What a recipe may have to know of the set as a whole."""
+    """The data set as a whole, for recipes whose networks or losses depend on it."""
 
     root: Path
     pairs: list[Pair]
-    labels: PairLabels | None  # where the recipe's needs ask for them
+    labels: PairLabels | None  # where the batch spec asks for them
+    contour_weights: Tensor | None = None  # (1, 1, S, S) float32, likewise
 
-    def known_labels(self) -> PairLabels:
-        """For recipes whose needs ask for them."""
+    def require_labels(self) -> PairLabels:
+        """Return the labels, of which the batch spec must ask for some."""
         if self.labels is None:
-            raise ValueError("this recipe's needs do not ask for labels")
+            raise ValueError("this recipe's batch_spec asks for no labels")
         return self.labels
 
 
 @dataclass(frozen=True, slots=True)
-class Workshop:
-    """How networks are set up, the same for all of a run."""
+class Setup:
+    """How a run sets up its networks."""
 
     fabric: Fabric
-    accumulate: int = 1  # batches whose gradients make one step of an optimizer
+    accumulate: int = 1  # batches whose gradients make one optimizer step
     channels_last: bool = False
     compile: bool = False
 
-    def trainee(self, net: nn.Module, rate: float, betas: tuple[float, float]) -> "Trainee":
-        """A network with an Adam of its own."""
+    def network(self, module: nn.Module, learning_rate: float, betas: tuple[float, float]) -> "OptimizedNetwork":
+        """Place a network on the run's device and give it an Adam optimizer of its own."""
         if self.channels_last:
-            net = net.to(memory_format=torch.channels_last)
-        return Trainee(net, rate, betas, self)
+            module = module.to(memory_format=torch.channels_last)
+        return OptimizedNetwork(module, learning_rate, betas, self)
 
 
-class Trainee:
-    """A network and its optimizer.
+class OptimizedNetwork:
+    """A network with its optimizer.
 
     Args:
-        net: the network.
-        rate: learning rate.
+        module: the network.
+        learning_rate: of Adam.
         betas: of Adam.
-        workshop: places both, and runs backward in its precision.
+        setup: places both on the device, and sets the precision.
+
+    Attributes:
+        module: the network itself, for its ``state_dict``.
+        net: the same network as Fabric and ``torch.compile`` wrap it; call this one.
+        optimizer: Adam over the parameters that required gradients when this was built.
     """
 
-    def __init__(self, net: nn.Module, rate: float, betas: tuple[float, float], workshop: Workshop) -> None:
-        self.raw, self._fabric, self._accumulate = net, workshop.fabric, workshop.accumulate
-        self._learning = [parameter for parameter in net.parameters() if parameter.requires_grad]
-        optimizer = Adam(self._learning, rate, betas, fused=True)
-        ready: Any = torch.compile(net) if workshop.compile else net
-        self.net, self.optimizer = workshop.fabric.setup(ready, optimizer)
-        self.held = 0  # batches whose gradients wait for the next step of the optimizer
+    def __init__(self, module: nn.Module, learning_rate: float, betas: tuple[float, float], setup: Setup) -> None:
+        self.module, self._fabric, self._accumulate = module, setup.fabric, setup.accumulate
+        self._trainable = [parameter for parameter in module.parameters() if parameter.requires_grad]
+        optimizer = Adam(self._trainable, learning_rate, betas, fused=True)
+        compiled: Any = torch.compile(module) if setup.compile else module
+        self.net, self.optimizer = setup.fabric.setup(compiled, optimizer)
+        self._accumulated = 0  # batches whose gradients wait for the next optimizer step
 
-    def consult(self, *inputs: Tensor) -> Any:
-        """What it says, for another network to learn from: its own gradients are nobody's business."""
+    def frozen_forward(self, *inputs: Tensor) -> Any:
+        """Run the network inside the loss of another one.
+
+        The output carries gradients to the inputs. This network's parameters get none, since the other network's
+        :meth:`backward_and_step` computes gradients of its own parameters only.
+        """
         with self._fabric.autocast():
-            return self.raw(*inputs)
+            return self.module(*inputs)
 
-    def descend(self, loss: Tensor) -> None:
-        """Go down this loss: one step of the optimizer, or a share of one."""
-        if self.held == 0:
+    def backward_and_step(self, loss: Tensor) -> None:
+        """Compute gradients; every ``accumulate``-th call, take an optimizer step on their mean."""
+        if self._accumulated == 0:
             self.optimizer.zero_grad()
-        last = self.held + 1 == self._accumulate
+        last = self._accumulated + 1 == self._accumulate
         with self._fabric.no_backward_sync(self.net, enabled=not last):
-            self._fabric.backward(loss / self._accumulate, inputs=self._learning)
-        self.held = 0 if last else self.held + 1
+            self._fabric.backward(loss / self._accumulate, inputs=self._trainable)
+        self._accumulated = 0 if last else self._accumulated + 1
         if last:
             self.optimizer.step()
 
-    def set_rate(self, rate: float) -> None:
+    def set_learning_rate(self, learning_rate: float) -> None:
         """Change the learning rate."""
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = learning_rate
 
 
 class Recipe:
-    """Networks and one step; a recipe fills in ``generator``, ``trainees`` and :meth:`step`.
+    """Networks and one training step. A subclass sets ``architecture``, ``generator``, ``networks`` and :meth:`step`.
+
+    A subclass is called with its config, a :class:`Setup` and the :class:`TrainingSet`.
 
     Attributes:
-        normalization: what its networks take 8-bit levels as; stored with the weights.
-        architecture: its generator's name in :mod:`models.registry`.
-        attributes: names of the traits that the generator is told.
-        has_truth: whether a target is what the generator should make of its input.
-        generator: what a run is for.
-        trainees: everything that learns, by name.
+        normalization: how its networks take 8-bit levels; stored with the weights.
+        architecture: the name of the generator's class: a key of :data:`models.registry.GENERATORS` or, in a user's
+            file, of the ``networks`` of its entry.
+        attributes: names of the attributes that condition the generator.
+        has_targets: whether the generator's output should equal the target, so that it can be validated.
+        generator: the network that the run exports.
+        networks: everything that learns, by name; the names are keys of the checkpoint.
     """
 
     normalization = Normalization()
     architecture: str
     attributes: tuple[str, ...] = ()
-    has_truth = True  # targets are what the generator should make of the inputs: it can be validated
+    has_targets = True
     generator: nn.Module
-    trainees: dict[str, Trainee]
+    networks: dict[str, OptimizedNetwork]
 
-    def step(self, batch: PairBatch, clock: Clock) -> dict[str, Tensor]:
-        """Update the networks on one batch; scalar losses, still on the device: ``.item()`` would stall a GPU."""
+    def step(self, batch: PairBatch, info: StepInfo) -> dict[str, Tensor]:
+        """Update the networks on one batch.
+
+        Returns:
+            Scalar losses by name, detached and still on the device: ``.item()`` would stall a GPU.
+        """
         raise NotImplementedError
 
-    def show(self, generator: nn.Module, batch: PairBatch) -> Tensor:
-        """What a generator makes of a batch, (B, 3, S, S): for sample grids and validation."""
-        made: Tensor = generator(batch.input)
-        return made
+    def generate(self, generator: nn.Module, batch: PairBatch) -> Tensor:
+        """Return the generator's output for a batch, (B, 3, S, S); sample grids and validation use it."""
+        fake: Tensor = generator(batch.input)
+        return fake
 
     def extra_grid(self, generator: nn.Module, batch: PairBatch) -> tuple[list[Tensor], str]:
-        """One more grid where a recipe has more to show: rows of (B, 3, S, S), and a title."""
+        """Return rows of (B, 3, S, S) for a second sample grid, and its title; by default there is none."""
         return [], ""
 
     def state(self) -> dict[str, Any]:
-        """Everything with a ``state_dict`` that a resumed run needs."""
-        nets = {name: trainee.raw for name, trainee in self.trainees.items()}
-        return nets | {f"{name}_optimizer": trainee.optimizer for name, trainee in self.trainees.items()}
+        """Return everything with a ``state_dict`` that a resumed run needs, by its key in the checkpoint."""
+        modules = {name: network.module for name, network in self.networks.items()}
+        return modules | {f"{name}_optimizer": network.optimizer for name, network in self.networks.items()}
 
     def shape(self) -> dict[str, int]:
-        """What the generator's class is called with, where that is not fixed."""
+        """Return the keyword arguments that build the generator's class again, each 1 to 4096."""
         return {}
 
 
-def given(value: Tensor | None) -> Tensor:
-    """A part of a batch that the recipe's needs ask for."""
+def require(value: Tensor | None) -> Tensor:
+    """Return a part of a batch that is there only where the batch spec asks for it."""
     if value is None:
-        raise ValueError("the recipe's needs do not ask for this part of the batch")
+        raise ValueError("this recipe's batch_spec does not ask for this part of the batch")
     return value
 
 
-def halved(rate: float, step: int, at: Iterable[int]) -> float:
-    """A learning rate that is halved at certain steps."""
-    return rate * 0.5 ** sum(step >= mark for mark in at)
+def multistep_decay(learning_rate: float, step: int, milestones: Iterable[int]) -> float:
+    """Return a learning rate that is halved at each milestone."""
+    return learning_rate * 0.5 ** sum(step >= milestone for milestone in milestones)
 
 
-def fading(rate: float, step: int, steps: int | None, since: float) -> float:
-    """A learning rate that falls to nothing over the last part of a run, from a share of its steps on.
+def linear_decay(learning_rate: float, step: int, steps: int | None, start: float) -> float:
+    """Return a learning rate that is constant at first, then decays linearly to zero.
 
-    A run that counts epochs has the same rate throughout.
+    Args:
+        learning_rate: the initial one.
+        step: from 0.
+        steps: of the run; None: the run counts epochs, and the rate stays constant.
+        start: the fraction of ``steps`` after which the decay begins.
     """
-    return rate if steps is None else rate * min(1.0, (1 - step / steps) / (1 - since))
+    return learning_rate if steps is None else learning_rate * max(0.0, min(1.0, (1 - step / steps) / (1 - start)))
 
 
-def shown(**losses: Tensor) -> dict[str, Tensor]:
-    """Losses for the record: cut off from the graph."""
+def detached(**losses: Tensor) -> dict[str, Tensor]:
+    """Return losses without their graph, for the log."""
     return {name: loss.detach() for name, loss in losses.items()}
 
 
-def card_of(recipe: Recipe, name: str, feed: Feed, step: int) -> GeneratorCard:
-    """What goes with the generator's weights."""
+def make_card(recipe: Recipe, name: str, spec: LoaderSpec, step: int) -> GeneratorCard:
+    """Return the card that is stored with the generator's weights."""
     return GeneratorCard(
         architecture=recipe.architecture,
         shape=recipe.shape(),
         attributes=list(recipe.attributes),
-        image_size=feed.image_size,
-        load_size=feed.load_size,
+        image_size=spec.image_size,
+        load_size=spec.load_size,
         template="chin",
         normalization=recipe.normalization,
         recipe=name,

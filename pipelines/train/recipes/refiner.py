@@ -1,156 +1,203 @@
-"""The refiner: geometric frontal views in, portraits out. Learns from `pairs synth --frontalized` alone."""
+"""Recipe ``refiner``: geometric frontal views to portraits, trained on sets of `pairs synth --round-trip`."""
 
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
-from models.identity_loss import Recognizer, displaced, mismatched, recolored
+from models.identity_loss import IdentityEncoder, info_nce, random_recolor, random_warp
 from models.losses import l1
 from models.refiner import IMAGE_SIZE, PatchDiscriminator, Refiner
 from pipelines.train.data.augment import Augment
-from pipelines.train.data.batches import Needs, PairBatch
-from pipelines.train.recipes.recipe import Clock, Recipe, TrainingSet, Workshop, fading, given, shown
+from pipelines.train.data.batches import BatchSpec, PairBatch
+from pipelines.train.recipes.recipe import (
+    Recipe,
+    Setup,
+    StepInfo,
+    TrainingSet,
+    detached,
+    linear_decay,
+    require,
+)
+from pipelines.train.recipes.settings import (
+    BELOW_ONE,
+    COUNT,
+    FRACTION,
+    NON_NEGATIVE,
+    POSITIVE,
+    require_bounds,
+)
 from toolkit.errors import ConfigError, DatasetError
 from toolkit.records.subjects import mask_of
 
-USUAL = (0.9, 0.999)  # Adam's own betas
+ADAM_BETAS = (0.9, 0.999)  # torch's defaults
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RefinerConfig:
-    """What the built-in weights were trained with."""
+    """The settings that the built-in weights were trained with."""
 
     l1_weight: float = 1.0
-    edge_weight: float = 1.0  # of the difference of steps from pixel to pixel: blur makes them small
-    feature_weight: float = 1.0  # of the difference in what the judge sees in both, layer by layer
+    edge_weight: float = 1.0  # of the difference of image gradients, which blur makes small
+    feature_weight: float = 1.0  # of the feature matching loss on the discriminator's layers
     gan_weight: float = 0.05
-    identity_weight: float = 1.0  # of 1 - cosine to the target, by a recogniser that learns on this very set
-    paint_weight: float = 0.5  # of what is painted over: only what is three times as likely right as wrong is worth it
-    outside: float = 0.2  # of a pixel beyond the face's oval; 1 inside
-    alone: int = 500  # steps before the judge counts: until then it would teach noise
-    strangers: int = 1000  # steps before the recogniser counts, for the same reason
+    identity_weight: float = 1.0  # of 1 - cosine to the target, by a recognizer trained on this set
+    paint_weight: float = 0.5  # of the mean painting: it pays off only where it is three times as likely right as wrong
+    background_weight: float = 0.2  # of a pixel outside the face's oval; inside it is 1
+    gan_warmup: int = 500  # steps before the generator gets the losses of the still untrained discriminator
+    identity_warmup: int = 1000  # steps before it gets the identity loss of the still untrained recognizer
     learning_rate: float = 4e-4  # of the generator
-    fades_from: float = 0.6  # of a run that counts steps: from there the generator's rate falls to nothing
-    judge_rate: float = 2e-4  # of the discriminator
-    recognizer_rate: float = 1e-3
+    lr_decay_from: float = 0.6  # the fraction of `steps` after which the generator's rate decays linearly to zero
+    discriminator_learning_rate: float = 2e-4
+    recognizer_learning_rate: float = 1e-3
     beta1: float = 0.5
     beta2: float = 0.99
-    mirror: float = 0.5  # probability
-    recolor: float = 0.6  # likewise: of another light and tint, or none, for view and portrait together
+    flip: float = 0.5  # probability of a horizontal flip
+    recolor: float = 0.6  # probability of another light and tint, or gray, for view and portrait alike
     epochs: int | None = None
     steps: int | None = 20_000
     batch_size: int = 16
-    image_size: int = IMAGE_SIZE  # px
+    image_size: int = IMAGE_SIZE  # px; fixed by the network
 
     def __post_init__(self) -> None:
+        require_bounds(self, NON_NEGATIVE, "l1_weight", "edge_weight", "feature_weight", "gan_weight")
+        require_bounds(self, NON_NEGATIVE, "identity_weight", "paint_weight", "background_weight")
+        require_bounds(self, NON_NEGATIVE, "gan_warmup", "identity_warmup")
+        require_bounds(self, POSITIVE, "learning_rate", "discriminator_learning_rate", "recognizer_learning_rate")
+        require_bounds(self, BELOW_ONE, "lr_decay_from", "beta1", "beta2")
+        require_bounds(self, FRACTION, "flip", "recolor")
+        require_bounds(self, COUNT, "epochs", "steps", "batch_size")
         if self.image_size != IMAGE_SIZE:
-            raise ConfigError(f"image_size={self.image_size}: this network looks at one size, {IMAGE_SIZE}")
-        if not 0 <= self.fades_from < 1:
-            raise ConfigError(f"fades_from={self.fades_from}: must be 0 or more and below 1; try 0.6")
+            raise ConfigError(f"image_size={self.image_size}: this network is trained at one size, {IMAGE_SIZE}")
 
     @property
-    def needs(self) -> Needs:
-        """Views with their visibility masks, and whose they are."""
-        return Needs(labels=True, mask=True, augment=Augment(mirror=self.mirror))
+    def batch_spec(self) -> BatchSpec:
+        """Visibility masks, and the identity for the recognizer's loss."""
+        return BatchSpec(labels=True, mask=True, augment=Augment(flip=self.flip))
 
 
 class RefinerRecipe(Recipe):
-    """Pixels, their steps, the judge's features, and the judge."""
+    """Pixel, gradient, feature matching, adversarial and identity losses."""
 
     architecture = "refiner"
 
-    def __init__(self, config: RefinerConfig, workshop: Workshop, data: TrainingSet) -> None:
-        missing = next((pair for pair in data.pairs if not (data.root / mask_of(pair.input)).is_file()), None)
-        if missing is not None:
-            raise DatasetError(
-                f"{data.root}: {missing.input} has no visibility mask {mask_of(missing.input)} beside it; "
-                "this recipe learns from what `frontalize pairs synth --frontalized` makes"
-            )
+    def __init__(self, config: RefinerConfig, setup: Setup, data: TrainingSet) -> None:
+        _require_masks(data)
         self.config, self.generator = config, Refiner()
         betas = (config.beta1, config.beta2)
-        self.trainees = {
-            "generator": workshop.trainee(self.generator, config.learning_rate, betas),
-            "discriminator": workshop.trainee(PatchDiscriminator(), config.judge_rate, betas),
-            "recognizer": workshop.trainee(Recognizer(), config.recognizer_rate, USUAL),
+        self.networks = {
+            "generator": setup.network(self.generator, config.learning_rate, betas),
+            "discriminator": setup.network(PatchDiscriminator(), config.discriminator_learning_rate, betas),
+            "recognizer": setup.network(IdentityEncoder(), config.recognizer_learning_rate, ADAM_BETAS),
         }
-        self._weight = oval(config.image_size, config.outside).to(workshop.fabric.device)
+        self._pixel_weights = oval_weights(config.image_size, config.background_weight).to(setup.fabric.device)
 
-    def step(self, batch: PairBatch, clock: Clock) -> dict[str, Tensor]:
+    def step(self, batch: PairBatch, info: StepInfo) -> dict[str, Tensor]:
         """See :class:`pipelines.train.recipes.recipe.Recipe`."""
-        config, maker, judge = self.config, self.trainees["generator"], self.trainees["discriminator"]
-        batch = recolored_alike(batch, config.recolor)
-        maker.set_rate(fading(config.learning_rate, clock.step, config.steps, config.fades_from))
-        made, painted = maker.net(batch.input, given(batch.visibility)).split(3, dim=1)
-        real, _ = judge.net(batch.target)
-        forged, _ = judge.net(made.detach())
-        losses = {"judge": hinge(real, 1) + hinge(forged, -1)}
-        judge.descend(losses["judge"])
-        losses["recognizer"] = self._teach_recognizer(batch)
-        losses["l1"] = (self._weight * (made.float() - batch.target).abs()).mean()
-        losses["edges"] = steps_difference(made, batch.target, self._weight)
+        config, generator = self.config, self.networks["generator"]
+        batch = recolor_pairs(batch, config.recolor)
+        generator.set_learning_rate(linear_decay(config.learning_rate, info.step, config.steps, config.lr_decay_from))
+        fake, painted = generator.net(batch.input, require(batch.visibility)).split(3, dim=1)
+        losses = {"discriminator": self._step_discriminator(fake, batch.target)}
+        losses["recognizer"] = self._step_recognizer(batch)
+        losses["l1"] = (self._pixel_weights * (fake.float() - batch.target).abs()).mean()
+        losses["edges"] = gradient_difference(fake, batch.target, self._pixel_weights)
         losses["paint"] = painted.float().abs().mean()
         total = config.l1_weight * losses["l1"] + config.edge_weight * losses["edges"]
         total = total + config.paint_weight * losses["paint"]
-        if clock.step >= config.alone:
-            logits, features = judge.consult(made)
-            with torch.no_grad():
-                _, wanted = judge.consult(batch.target)
-            pairs = zip(features, wanted, strict=True)
-            losses["features"] = torch.stack([l1(one, other) for one, other in pairs]).mean()
-            losses["fool"] = -torch.stack([patch.float().mean() for patch in logits]).mean()
-            total = total + config.feature_weight * losses["features"] + config.gan_weight * losses["fool"]
-        if clock.step >= config.strangers:
-            losses["identity"] = self._stranger(made, batch.target)
+        if info.step >= config.gan_warmup:
+            losses |= self._discriminator_feedback(fake, batch.target)
+            total = total + config.feature_weight * losses["feature_matching"]
+            total = total + config.gan_weight * losses["adversarial"]
+        if info.step >= config.identity_warmup:
+            losses["identity"] = self._identity_loss(fake, batch.target)
             total = total + config.identity_weight * losses["identity"]
-        maker.descend(total)
-        return shown(**losses)
+        generator.backward_and_step(total)
+        return detached(**losses)
 
-    def _teach_recognizer(self, batch: PairBatch) -> Tensor:
-        """A view is to find its portrait among others, in other light and place: it learns what is left of a person."""
-        recognizer = self.trainees["recognizer"]
-        faces = recognizer.net(displaced(recolored(torch.cat([batch.target, batch.input]))))
-        portraits, views = faces.chunk(2)
-        loss = mismatched(portraits, views, given(batch.identity))
-        recognizer.descend(loss)
+    def _step_discriminator(self, fake: Tensor, target: Tensor) -> Tensor:
+        discriminator = self.networks["discriminator"]
+        on_real, _ = discriminator.net(target)
+        on_fake, _ = discriminator.net(fake.detach())
+        loss = hinge(on_real, 1) + hinge(on_fake, -1)
+        discriminator.backward_and_step(loss)
         return loss
 
-    def _stranger(self, made: Tensor, target: Tensor) -> Tensor:
-        """1 - the mean cosine between what was made and what should have been."""
-        recognizer = self.trainees["recognizer"]
+    def _step_recognizer(self, batch: PairBatch) -> Tensor:
+        """Train the recognizer to match each view with its portrait among all of the batch, recolored and warped."""
+        recognizer = self.networks["recognizer"]
+        embeddings = recognizer.net(random_warp(random_recolor(torch.cat([batch.target, batch.input]))))
+        portraits, views = embeddings.chunk(2)
+        loss = info_nce(portraits, views, require(batch.identity))
+        recognizer.backward_and_step(loss)
+        return loss
+
+    def _discriminator_feedback(self, fake: Tensor, target: Tensor) -> dict[str, Tensor]:
+        """The generator's losses by the updated discriminator: feature matching (pix2pixHD) and adversarial."""
+        discriminator = self.networks["discriminator"]
+        logits, fake_features = discriminator.frozen_forward(fake)
         with torch.no_grad():
-            wanted: Tensor = recognizer.consult(target)
-        off: Tensor = 1 - (recognizer.consult(made) * wanted).sum(dim=1).mean()
-        return off
+            _, real_features = discriminator.frozen_forward(target)
+        pairs = zip(fake_features, real_features, strict=True)
+        return {
+            "feature_matching": torch.stack([l1(one, other) for one, other in pairs]).mean(),
+            "adversarial": -torch.stack([scale.float().mean() for scale in logits]).mean(),
+        }
 
-    def show(self, generator: nn.Module, batch: PairBatch) -> Tensor:
+    def _identity_loss(self, fake: Tensor, target: Tensor) -> Tensor:
+        """1 - the mean cosine between the recognizer's embeddings of the generated and the target face."""
+        recognizer = self.networks["recognizer"]
+        with torch.no_grad():
+            wanted: Tensor = recognizer.frozen_forward(target)
+        loss: Tensor = 1 - (recognizer.frozen_forward(fake) * wanted).sum(dim=1).mean()
+        return loss
+
+    def generate(self, generator: nn.Module, batch: PairBatch) -> Tensor:
         """See :class:`pipelines.train.recipes.recipe.Recipe`."""
-        made: Tensor = generator(batch.input, batch.visibility)
-        return made
+        fake: Tensor = generator(batch.input, batch.visibility)
+        return fake
 
 
-def recolored_alike(batch: PairBatch, chance: float) -> PairBatch:
-    """Some pairs in another light and tint: studio portraits are all lit alike, archives are dark, faded and grey."""
+def _require_masks(data: TrainingSet) -> None:
+    missing = next((pair for pair in data.pairs if not (data.root / mask_of(pair.input)).is_file()), None)
+    if missing is not None:
+        raise DatasetError(
+            f"{data.root}: {missing.input} has no visibility mask {mask_of(missing.input)} beside it; "
+            "this recipe trains on sets of `frontalize pairs synth --round-trip`"
+        )
+
+
+def recolor_pairs(batch: PairBatch, probability: float) -> PairBatch:
+    """Change light and tint of some pairs, view and portrait alike.
+
+    Studio portraits all have the same light; archive photos are dark, faded or gray.
+    """
     both = torch.cat([batch.input, batch.target], dim=3)
-    other = torch.rand(len(both), 1, 1, 1, device=both.device) < chance
-    view, portrait = torch.where(other, recolored(both), both).chunk(2, dim=3)
+    chosen = torch.rand(len(both), 1, 1, 1, device=both.device) < probability
+    view, portrait = torch.where(chosen, random_recolor(both), both).chunk(2, dim=3)
     return replace(batch, input=view, target=portrait)
 
 
 def hinge(logits: list[Tensor], sign: int) -> Tensor:
-    """Mean over the scales of how far patches fall short of a margin of 1. Source: Lim and Ye, 2017."""
-    return torch.stack([(1 - sign * patch.float()).clamp_min(0).mean() for patch in logits]).mean()
+    """Return the hinge loss of patch logits, averaged over the scales. Source: Lim and Ye, Geometric GAN, 2017.
+
+    Args:
+        logits: of each scale.
+        sign: 1 for real images, -1 for fake ones.
+    """
+    return torch.stack([(1 - sign * scale.float()).clamp_min(0).mean() for scale in logits]).mean()
 
 
-def steps_difference(made: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-    """Mean weighted difference of the steps to the next pixel, right and down; (B, 3, S, S) both."""
-    off = made.float() - target.float()
-    across, down = off.diff(dim=3).abs() * weight[..., 1:], off.diff(dim=2).abs() * weight[..., 1:, :]
-    return across.mean() + down.mean()
+def gradient_difference(fake: Tensor, target: Tensor, weights: Tensor) -> Tensor:
+    """Return the mean weighted absolute difference of horizontal and vertical image gradients, (B, 3, S, S) both."""
+    difference = fake.float() - target.float()
+    horizontal = difference.diff(dim=3).abs() * weights[..., 1:]
+    vertical = difference.diff(dim=2).abs() * weights[..., 1:, :]
+    return horizontal.mean() + vertical.mean()
 
 
-def oval(size: int, outside: float) -> Tensor:
-    """(1, 1, S, S): 1 where the crop shows the face, less beyond: an ellipse from the crop's top to a little below."""
+def oval_weights(size: int, background: float) -> Tensor:
+    """Return pixel weights, (1, 1, S, S): 1 inside an ellipse that covers the face in a chin crop, less outside."""
     places = (torch.arange(size) + 0.5) / size
     radius = ((places - 0.5) / 0.5).square()[None, :] + ((places - 0.45) / 0.6).square()[:, None]
-    return torch.where(radius < 1, 1.0, outside)[None, None]
+    return torch.where(radius < 1, 1.0, background)[None, None]

@@ -1,22 +1,27 @@
-"""The encoder-decoder GAN of `scaleway/frontalization`, as published: SYSTEMS.md, section 1."""
+"""Recipe ``scaleway``: the encoder-decoder GAN of scaleway/frontalization, as published.
+
+Source: github.com/scaleway/frontalization, its ``main.py`` and ``network.py``, and the readme of its weights.
+"""
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 from torch import Tensor
 
 from models.encoder_decoder import IMAGE_SIZE, LEVEL_MEAN, LEVEL_SCALE, Discriminator, EncoderDecoder, init_dcgan
-from models.losses import l1, l2, should_be
-from pipelines.train.data.batches import Needs, PairBatch
-from pipelines.train.recipes.recipe import Clock, Recipe, TrainingSet, Workshop, shown
+from models.losses import bce_to, l1, l2
+from pipelines.runtime.checks import require_choice
+from pipelines.train.data.batches import BatchSpec, PairBatch
+from pipelines.train.recipes.recipe import Recipe, Setup, StepInfo, TrainingSet, detached
+from pipelines.train.recipes.settings import BELOW_ONE, COUNT, NON_NEGATIVE, POSITIVE, require_bounds
 from pipelines.weights.normalization import Normalization
 from toolkit.errors import ConfigError
 
 Schedule = Literal["constant", "odd-epochs", "two-phase"]
 Weights = tuple[float, float, float]  # of the adversarial loss, L1 and L2
 
-# As published; as the published weights ("v0") were made, without the adversary on odd epochs; in two phases, the last
-# two of five epochs without the adversary.
+# Weights and epochs: as published; as for the published weights ("v0"), without the adversarial loss on odd epochs,
+# counted from 0; in two phases, the last two of five epochs without the adversarial loss.
 PUBLISHED: dict[str, tuple[Weights, int]] = {
     "constant": ((5e-4, 0.0, 1.0), 30),
     "odd-epochs": ((1e-3, 1.0, 1.0), 18),
@@ -33,17 +38,20 @@ class ScalewayConfig:
     gan_weight: float | None = None  # of the generator's adversarial loss; None: the schedule's, as for the next two
     l1_weight: float | None = None  # of the mean absolute difference
     l2_weight: float | None = None  # of the mean squared difference
-    learning_rate: float = 2e-4  # of both Adams
+    learning_rate: float = 2e-4  # of both networks
     beta1: float = 0.5
     beta2: float = 0.999
     epochs: int | None = None  # None: the schedule's
     steps: int | None = None
     batch_size: int = 30  # pairs per step
-    image_size: int = IMAGE_SIZE  # px per side; the networks fit no other
+    image_size: int = IMAGE_SIZE  # px per side; fixed by the networks
 
     def __post_init__(self) -> None:
-        if self.schedule not in get_args(Schedule):
-            raise ConfigError(f"schedule={self.schedule!r}: choose one of {', '.join(get_args(Schedule))}")
+        require_choice("schedule", self.schedule, Schedule)
+        require_bounds(self, NON_NEGATIVE, "gan_weight", "l1_weight", "l2_weight")
+        require_bounds(self, POSITIVE, "learning_rate")
+        require_bounds(self, BELOW_ONE, "beta1", "beta2")
+        require_bounds(self, COUNT, "epochs", "steps")
         if self.image_size != IMAGE_SIZE:
             raise ConfigError(f"image_size={self.image_size}: this network has one size, {IMAGE_SIZE}")
         if self.batch_size < 2:
@@ -55,12 +63,12 @@ class ScalewayConfig:
                 object.__setattr__(self, name, value)
 
     @property
-    def needs(self) -> Needs:
-        """Pairs alone."""
-        return Needs()
+    def batch_spec(self) -> BatchSpec:
+        """Inputs and targets only."""
+        return BatchSpec()
 
     def weights(self, epoch: int) -> Weights:
-        """Of the three losses in an epoch, counted from 0."""
+        """Return the weights of the three losses in an epoch, counted from 0."""
         weights = (self.gan_weight or 0.0, self.l1_weight or 0.0, self.l2_weight or 0.0)
         if self.schedule == "odd-epochs" and epoch % 2 == 1:
             return (0.0, *weights[1:])
@@ -70,31 +78,33 @@ class ScalewayConfig:
 
 
 class Scaleway(Recipe):
-    """Discriminator up on true and made faces, then the generator down on all three of its terms."""
+    """One discriminator step, then one generator step on the weighted sum of adversarial, L1 and L2 loss."""
 
     normalization = Normalization(mean=LEVEL_MEAN, scale=LEVEL_SCALE)
     architecture = "encoder_decoder"
 
-    def __init__(self, config: ScalewayConfig, workshop: Workshop, data: TrainingSet) -> None:
+    def __init__(self, config: ScalewayConfig, setup: Setup, data: TrainingSet) -> None:
         self.config = config
-        self.generator, judge = EncoderDecoder().apply(init_dcgan), Discriminator().apply(init_dcgan)
-        rate, betas = config.learning_rate, (config.beta1, config.beta2)
-        self.trainees = {
-            "generator": workshop.trainee(self.generator, rate, betas),
-            "discriminator": workshop.trainee(judge, rate, betas),
+        self.generator, discriminator = EncoderDecoder().apply(init_dcgan), Discriminator().apply(init_dcgan)
+        learning_rate, betas = config.learning_rate, (config.beta1, config.beta2)
+        self.networks = {
+            "generator": setup.network(self.generator, learning_rate, betas),
+            "discriminator": setup.network(discriminator, learning_rate, betas),
         }
 
-    def step(self, batch: PairBatch, clock: Clock) -> dict[str, Tensor]:
+    def step(self, batch: PairBatch, info: StepInfo) -> dict[str, Tensor]:
         """See :class:`pipelines.train.recipes.recipe.Recipe`."""
-        maker, judge = self.trainees["generator"], self.trainees["discriminator"]
-        made = maker.net(batch.input)
+        generator, discriminator = self.networks["generator"], self.networks["discriminator"]
+        fake = generator.net(batch.input)
 
-        # judge: detach keeps its gradient out of the maker
-        judge_loss = should_be(judge.net(batch.target), 1) + should_be(judge.net(made.detach()), 0)
-        judge.descend(judge_loss)
+        # discriminator: detach() stops its gradient at the generator
+        real_loss, fake_loss = bce_to(discriminator.net(batch.target), 1), bce_to(discriminator.net(fake.detach()), 0)
+        discriminator_loss = real_loss + fake_loss
+        discriminator.backward_and_step(discriminator_loss)
 
-        # maker: fool the judge of after its step, and stay near the true frontal view
-        gan, absolute, squared = self.config.weights(clock.epoch)
-        fool, near_l1, near_l2 = should_be(judge.consult(made), 1), l1(made, batch.target), l2(made, batch.target)
-        maker.descend(gan * fool + absolute * near_l1 + squared * near_l2)
-        return shown(judge=judge_loss, fool=fool, l1=near_l1, l2=near_l2)
+        # generator: against the updated discriminator
+        gan_weight, l1_weight, l2_weight = self.config.weights(info.epoch)
+        adversarial = bce_to(discriminator.frozen_forward(fake), 1)
+        l1_loss, l2_loss = l1(fake, batch.target), l2(fake, batch.target)
+        generator.backward_and_step(gan_weight * adversarial + l1_weight * l1_loss + l2_weight * l2_loss)
+        return detached(discriminator=discriminator_loss, adversarial=adversarial, l1=l1_loss, l2=l2_loss)

@@ -1,7 +1,7 @@
 import json
-import signal
+import shutil
 import subprocess
-import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,7 @@ import torch
 
 from pipelines.weights.generator import Generator
 from tests.conftest import FRONTALIZE, Run, tree
+from tests.killing import end_halfway, rows_in
 from toolkit.errors import ConfigError
 from toolkit.photos.decode import read_photo
 from toolkit.photos.files import encode_image
@@ -35,11 +36,18 @@ def test_a_folder_becomes_a_mirrored_folder_of_frontal_faces(frontal: Path) -> N
     assert rows["ann/1.jpg"].faces[0].keys() >= {"box", "matrix", "yaw"}
 
 
-def test_a_second_run_skips_and_another_size_does_again(frontal: Path, photos: Path, untrained: Path, run: Run) -> None:
-    before = {path: path.stat().st_mtime_ns for path in frontal.rglob("*.jpg")}
-    summary = json.loads(run("batch", photos, frontal, "--model", untrained, "--json").stdout)
+def test_a_second_run_skips_and_another_size_does_again(
+    frontal: Path, photos: Path, untrained: Path, run: Run, tmp_path: Path
+) -> None:
+    out = Path(shutil.copytree(frontal, tmp_path / "out"))
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*.jpg")}
+    words = ["batch", photos, out, "--model", untrained, "--json"]
+    summary = json.loads(run(*words).stdout)
     assert (summary["skipped"], summary["written"], summary["failed"]) == (7, 0, 1)
-    assert {path: path.stat().st_mtime_ns for path in frontal.rglob("*.jpg")} == before
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*.jpg")} == before
+    summary = json.loads(run(*words, "--size", 64).stdout)
+    assert (summary["skipped"], summary["written"], summary["failed"]) == (0, 6, 1)
+    assert {read_photo(path).shape for path in before} == {(64, 64, 3)}
 
 
 def test_size_and_format_are_the_users(photos: Path, untrained: Path, run: Run, tmp_path: Path) -> None:
@@ -77,7 +85,8 @@ def test_a_face_does_not_depend_on_its_neighbours(untrained: Path) -> None:
 def test_a_gpu_short_of_memory_gets_smaller_batches(untrained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     generator, tried = Generator(untrained, 8, CPU), []
     crops = [[crop] for crop in np.random.default_rng(0).integers(0, 255, (8, 128, 128, 3), np.uint8)]
-    whole, inner = generator(crops), generator._net.forward
+    whole = generator(crops)
+    inner: Callable[[torch.Tensor], torch.Tensor] = generator._net.forward
 
     def forward(images: torch.Tensor) -> torch.Tensor:
         tried.append(len(images))
@@ -98,26 +107,21 @@ def test_a_gpu_short_of_memory_gets_smaller_batches(untrained: Path, monkeypatch
         generator(crops)
 
 
-def test_kill_nine_and_run_again_equals_one_run(photos: Path, untrained: Path, tmp_path: Path) -> None:
-    source = tmp_path / "src"
+def test_kill_nine_and_run_again_equals_one_run(photos: Path, untrained: Path, run: Run, tmp_path: Path) -> None:
+    source, killed, whole = tmp_path / "src", tmp_path / "killed", tmp_path / "whole"
     source.mkdir()
-    for number in range(40):
+    for number in range(24):
         (source / f"{number:02d}.jpg").hardlink_to(photos / ("ann", "bea")[number % 2] / f"{number % 3}.jpg")
-    words = [*FRONTALIZE, "batch", source, "--model", untrained, "--batch-size", "4", "--quiet"]
-    subprocess.run([*words, tmp_path / "whole"], check=True)
-    ledger = tmp_path / "killed" / "ledger.jsonl"
-    process = subprocess.Popen([*words, tmp_path / "killed"])
-    while not (ledger.exists() and ledger.read_bytes().count(b"\n") >= 6):
-        assert process.poll() is None
-        time.sleep(0.002)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    finished = {row.input for row in read_ledger(tmp_path / "killed")}
-    assert 0 < len(finished) < 40
-    stamps = {name: (tmp_path / "killed" / name).stat().st_mtime_ns for name in finished}
-    subprocess.run([*words, tmp_path / "killed"], check=True)
-    assert tree(tmp_path / "killed") == tree(tmp_path / "whole")
-    assert {name: (tmp_path / "killed" / name).stat().st_mtime_ns for name in finished} == stamps
+    words = ["batch", source, killed, "--model", untrained, "--batch-size", "4", "--quiet"]
+    end_halfway([*FRONTALIZE, *words], killed, lambda: rows_in(killed) >= 6, lambda: 0 < rows_in(killed) < 24)
+    finished = {row.input for row in read_ledger(killed)}
+    stamps = {name: (killed / name).stat().st_mtime_ns for name in finished}
+    assert run(*words).exit_code == 0
+    assert {name: (killed / name).stat().st_mtime_ns for name in finished} == stamps
+    words[2] = whole
+    assert run(*words).exit_code == 0
+    assert tree(killed) == tree(whole)
+    assert len(tree(whole)) == 24
 
 
 @pytest.mark.parametrize(

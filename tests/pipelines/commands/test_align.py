@@ -3,7 +3,6 @@ import os
 import shutil
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
 from tests.conftest import FRONTALIZE, Run, tree
+from tests.killing import end_halfway, rows_in
 from toolkit.photos.decode import read_photo
 from toolkit.photos.files import encode_image
 from toolkit.records.ledger import read_ledger
@@ -65,35 +65,26 @@ def test_changed_inputs_settings_and_lost_outputs_are_done_again(photos: Path, r
     assert sorted(tree(out)) == ["0.png", "1.png", "2.png"]  # the crops of the old settings are gone
 
 
-def test_kill_nine_anywhere_and_run_again_equals_one_run(aligned: Path, photos: Path, tmp_path: Path) -> None:
-    out, command = tmp_path / "out", [*FRONTALIZE, "align", photos, tmp_path / "out", "--workers", "1", "--quiet"]
-    ledger = out / "ledger.jsonl"
-    process = subprocess.Popen(command)
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and not (ledger.exists() and ledger.read_bytes().count(b'"written"') >= 1):
-        time.sleep(0.005)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+def test_kill_nine_anywhere_and_run_again_equals_one_run(aligned: Path, photos: Path, run: Run, tmp_path: Path) -> None:
+    out, words = tmp_path / "out", ["align", photos, tmp_path / "out", "--workers", 1, "--quiet"]
+    command = [*FRONTALIZE, *words]
+    end_halfway(command, out, lambda: rows_in(out, b'"written"') >= 1, lambda: 0 < rows_in(out, b'"written"') < 6)
     finished = {row.input for row in read_ledger(out) if row.status == "written"}
     stamps = {name: (out / name).stat().st_mtime_ns for name in finished}
-    assert finished
-    subprocess.run(command, check=False)
+    assert run(*words).exit_code == 1  # one photo is damaged
     assert tree(out) == tree(aligned)
     assert {name: (out / name).stat().st_mtime_ns for name in finished} == stamps
 
 
 def test_ctrl_c_keeps_the_ledger_whole_and_exits_130(photos: Path, tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    many = tmp_path / "many"
+    """Parent and workers get the signal, as from a terminal."""
+    out, many = tmp_path / "out", tmp_path / "many"
     many.mkdir()
     for number in range(400):
         os.link(photos / "ann" / "0.jpg", many / f"{number:03d}.jpg")
-    process = subprocess.Popen([*FRONTALIZE, "align", many, out, "--quiet"], start_new_session=True)
-    while not ((out / "ledger.jsonl").exists() and (out / "ledger.jsonl").stat().st_size):
-        assert process.poll() is None
-        time.sleep(0.02)
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to parent and workers alike
-    assert process.wait(timeout=60) == 130
+    command = [*FRONTALIZE, "align", many, out, "--quiet"]
+    partly = lambda: 0 < rows_in(out) < 400  # noqa: E731
+    assert end_halfway(command, out, lambda: rows_in(out) > 0, partly, signal.SIGINT, group=True) == 130
     rows = read_ledger(out)
     assert 0 < len(rows) < 400
     assert {row.input for row in rows} == set(tree(out))  # every crop has its row, every row its crop

@@ -1,67 +1,81 @@
 import dataclasses
-import inspect
 import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 
 from pipelines.align.config import AlignPhotosConfig
 from pipelines.batch.config import FrontalizeConfig
 from pipelines.bench.config import BenchConfig
-from pipelines.commands import align, batch, bench, evaluate, report, train
-from pipelines.commands.pairs import build
+from pipelines.cli import app
+from pipelines.commands.terminal.arguments import parse_angles
 from pipelines.evaluate.config import EvaluateConfig
-from pipelines.pairs.config import PairsConfig
+from pipelines.pairs.config import ImportConfig, PairsConfig, SynthConfig, VerifyConfig
 from pipelines.report.config import ReportConfig
 from pipelines.train.config import TrainConfig
 from tests.conftest import Run
 from toolkit.crops.align import AlignConfig
 
 
-@pytest.mark.parametrize(
-    ("command", "configs"),
-    [
-        (align.align, [AlignConfig, AlignPhotosConfig]),
-        (build.build, [PairsConfig]),
-        (train.train, [TrainConfig]),
-        (batch.batch, [FrontalizeConfig]),
-        (evaluate.evaluate, [EvaluateConfig]),
-        (report.report, [ReportConfig]),
-        (bench.bench, [BenchConfig]),
-    ],
-)
-def test_defaults_live_in_the_configs_alone(command: object, configs: list[type]) -> None:
-    offered = {name: option.default for name, option in inspect.signature(command).parameters.items()}  # type: ignore[arg-type]
-    fields = {field.name: field.default for config in configs for field in dataclasses.fields(config)}
+def verbs(command: Any = None, words: tuple[str, ...] = ()) -> dict[tuple[str, ...], Any]:
+    """Return every command and every group of the app, by the words that call it."""
+    command = command or typer.main.get_command(app)
+    found = {words: command}
+    for name, sub in getattr(command, "commands", {}).items():
+        found |= verbs(sub, (*words, name))
+    return found
+
+
+VERBS = verbs()
+CONFIGS: dict[tuple[str, ...], list[type]] = {
+    ("align",): [AlignConfig, AlignPhotosConfig],
+    ("pairs", "build"): [PairsConfig],
+    ("pairs", "synth"): [SynthConfig],
+    ("pairs", "import"): [ImportConfig],
+    ("pairs", "verify"): [VerifyConfig],
+    ("train",): [TrainConfig],
+    ("batch",): [FrontalizeConfig],
+    ("evaluate",): [EvaluateConfig],
+    ("report",): [ReportConfig],
+    ("bench",): [BenchConfig],
+}
+WITHOUT_CONFIG = {("doctor",), ("demo",), ("pairs", "split"), ("generate",), ("convert",), ("export",)}
+
+
+def test_every_verb_has_a_config_or_is_known_to_have_none() -> None:
+    assert {words for words, command in VERBS.items() if not hasattr(command, "commands")} == {
+        *CONFIGS,
+        *WITHOUT_CONFIG,
+    }
+
+
+@pytest.mark.parametrize("words", CONFIGS, ids=" ".join)
+def test_defaults_live_in_the_configs_alone(words: tuple[str, ...]) -> None:
+    offered = {option.name: option.default for option in VERBS[words].params if not option.required}
+    fields = {field.name: default_of(field) for config in CONFIGS[words] for field in dataclasses.fields(config)}
     common = {name for name in offered.keys() & fields.keys() if fields[name] is not dataclasses.MISSING}
-    common -= {name for name in common if offered[name] is inspect.Parameter.empty}
     assert common
-    assert {name: offered[name] for name in common} == {name: fields[name] for name in common}
+    for name in common:
+        given = parse_angles(offered[name]) if isinstance(fields[name], tuple) else offered[name]
+        assert (name, given) == (name, fields[name])
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        [],
-        ["align"],
-        ["pairs"],
-        ["pairs", "build"],
-        ["train"],
-        ["batch"],
-        ["evaluate"],
-        ["doctor"],
-        ["demo"],
-        ["export"],
-        ["report"],
-        ["bench"],
-    ],
-)
-def test_every_verb_explains_itself(words: list[str], run: Run) -> None:
-    result = run(*words, "--help")
+def default_of(field: dataclasses.Field[Any]) -> object:
+    return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+
+
+@pytest.mark.parametrize("words", VERBS, ids=lambda words: " ".join(words) or "frontalize")
+def test_every_verb_explains_itself(words: tuple[str, ...], run: Run) -> None:
+    command, result = VERBS[words], run(*words, "--help")
     assert result.exit_code == 0
     assert "Usage" in result.stdout
+    assert command.help
+    unexplained = [option.name for option in command.params if option.name != "help" and not option.help]
+    assert unexplained == []
 
 
 def test_help_loads_neither_torch_nor_mediapipe() -> None:

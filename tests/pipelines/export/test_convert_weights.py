@@ -11,9 +11,11 @@ from torch import nn
 
 from models.encoder_decoder import EncoderDecoder
 from models.refiner import Refiner
+from pipelines.export.convert_weights import convert_weights
 from pipelines.weights.checkpoint import GeneratorCard, load_generator, save_generator
 from pipelines.weights.normalization import Normalization
 from tests.conftest import Run
+from toolkit.errors import CheckpointError
 
 
 @pytest.fixture
@@ -37,6 +39,13 @@ def ancestor(monkeypatch: pytest.MonkeyPatch) -> nn.Module:
     return G()
 
 
+def layers_of(ancestor: nn.Module) -> nn.Sequential:
+    """Return the one sequence of all its layers."""
+    layers = ancestor.main
+    assert isinstance(layers, nn.Sequential)
+    return layers
+
+
 @pytest.mark.parametrize("as_zip", [True, False])
 @pytest.mark.filterwarnings("ignore::UserWarning")  # torch: the source of class G is nowhere
 def test_a_pickled_module_becomes_a_generator_of_ours(
@@ -49,7 +58,7 @@ def test_a_pickled_module_becomes_a_generator_of_ours(
     net, card = load_generator(tmp_path / "v0.safetensors", torch.device("cpu"))
     assert (card.architecture, card.normalization.scale) == ("encoder_decoder", 128)
     image = torch.rand(2, 3, 128, 128)
-    torch.testing.assert_close(net(image), ancestor.eval().main(image))
+    torch.testing.assert_close(net(image), layers_of(ancestor.eval())(image))
 
 
 class _Bite:
@@ -76,7 +85,7 @@ def test_a_pickle_that_would_run_something_is_refused_by_name(tmp_path: Path, ru
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_other_files_are_refused(ancestor: nn.Module, tmp_path: Path, run: Run) -> None:
     torch.save(ancestor.state_dict(), tmp_path / "state.pt")
-    ancestor.main = ancestor.main[:5]  # type: ignore[assignment, index]
+    ancestor.main = layers_of(ancestor)[:5]
     torch.save(ancestor, tmp_path / "short.pt")
     (tmp_path / "text.pt").write_text("weights")
     refusals = {"state": "not a pickled module", "short": "do not fit", "text": "more than", "no": "no such"}
@@ -100,3 +109,10 @@ def test_a_runs_weights_are_halved(tmp_path: Path, run: Run) -> None:
         torch.testing.assert_close(again.state_dict()[name], value, rtol=1e-3, atol=1e-6)
     whole = (tmp_path / "run" / "generator.safetensors").stat().st_size
     assert (tmp_path / "half.safetensors").stat().st_size < 0.52 * whole
+
+
+def test_a_pickle_of_few_bytes_takes_little_memory(tmp_path: Path) -> None:
+    """Its reader makes room for the highest number that a part is given: here sixty gigabytes."""
+    (tmp_path / "x.pt").write_bytes(b"\x80\x02Nr\xff\xff\xff\xff.")
+    with pytest.raises(CheckpointError, match="numbers more than"):
+        convert_weights(tmp_path / "x.pt", tmp_path / "out.safetensors")

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from models.multitask import NOISE, MultitaskGenerator
+from models.multitask import NOISE_SIZE, MultitaskGenerator
 from pipelines.weights.checkpoint import GeneratorCard, save_generator
 from pipelines.weights.normalization import Normalization
 from tests.conftest import Run
@@ -73,7 +73,7 @@ def test_the_file_gives_torchs_faces_for_any_batch_pose_and_light(exported: Path
         pose, light = torch.arange(count) % 3, torch.arange(count) % 2
         [face] = session.run(["face"], {"image": image.numpy(), "pose": pose.numpy(), "light": light.numpy()})
         with torch.inference_mode():
-            wanted = net(image, pose, light, torch.zeros(count, NOISE))
+            wanted = net(image, pose, light, torch.zeros(count, NOISE_SIZE))
             assert (wanted - net(image)).abs().max() > 1e-3  # it does matter what is asked for
         np.testing.assert_allclose(face, wanted, atol=1e-5)
 

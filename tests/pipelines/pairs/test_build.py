@@ -5,8 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.pairs.build import build_pairs
+from pipelines.pairs.config import PairsConfig
 from tests.conftest import Run, tree
-from toolkit.faces.quality import Pose, target_score
+from toolkit.errors import ConfigError
+from toolkit.faces.quality import target_score
+from toolkit.geometry.head_pose import Pose
 from toolkit.photos.decode import read_photo
 from toolkit.records.ledger import read_ledger
 from toolkit.records.subjects import read_pairs
@@ -126,3 +130,17 @@ def test_the_best_target_is_frontal_sharp_and_neutral() -> None:
     assert target_score(Pose(0, 0, 0), 10, 0.3, 0.0) < 0.2
     assert target_score(Pose(0, 0, 0), 200, 0.05, 0.0) < 0.3
     assert target_score(Pose(0, 0, 0), 200, 0.3, 0.1) == 0.5
+
+
+def test_crops_of_a_ledger_that_was_changed_are_refused_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "secret.jpg").write_bytes(b"mine")
+    crops = tmp_path / "crops"
+    crops.mkdir()
+    face = dict.fromkeys(("yaw", "pitch", "roll", "sharpness", "eyes_open", "mouth_open"), 0.1)
+    rows = [
+        {"input": "a/1.jpg", "status": "written", "outputs": ["../secret.jpg"], "faces": [face]},
+        {"input": "a/2.jpg", "status": "written", "outputs": ["a/2.jpg", "a/3.jpg"], "faces": [{"sharpness": 1}]},
+    ]
+    (crops / "ledger.jsonl").write_text("\n".join(map(json.dumps, rows)) + "\n")
+    with pytest.raises(ConfigError, match="finds no subject with two photos among 0 crops"):
+        build_pairs(crops, crops, tmp_path / "set", PairsConfig(subjects="folders"), overwrite=False)

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from pipelines.report.config import ReportConfig
-from pipelines.report.report import MOST_OUTPUTS, SIDES, Report
+from pipelines.report.report import MAX_OUTPUTS, THUMBNAIL_SIDES, Report
 from tests.conftest import Run
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome-headless-shell")
@@ -70,8 +70,8 @@ def test_every_input_is_there_before_and_after(crops: Path, run: Run) -> None:
     assert one["status"] == "written"
     assert one["face"].keys() == {"yaw", "pitch", "roll", "score", "sharpness"}
     before, after = map(image_of, one["thumbnails"])
-    assert (max(before.size), before.format) == (SIDES[0][0], "WEBP")
-    assert after.size == (SIDES[0][0], SIDES[0][0])
+    assert (max(before.size), before.format) == (THUMBNAIL_SIDES[0][0], "WEBP")
+    assert after.size == (THUMBNAIL_SIDES[0][0], THUMBNAIL_SIDES[0][0])
     assert [(crops / file).exists() for file in (one["photo"], *one["outputs"])] == [True, True]
 
 
@@ -112,7 +112,7 @@ def test_inputs_with_many_outputs_show_some(tmp_path: Path) -> None:
     write_ledger(tmp_path, [{"input": "a.jpg", "outputs": [f"a/{number}.jpg" for number in range(40)]}])
     write_page(tmp_path, tmp_path / "page.html")
     row = rows_of(tmp_path / "page.html")["a.jpg"]
-    assert (len(row["outputs"]), row["more"]) == (MOST_OUTPUTS, 40 - MOST_OUTPUTS)
+    assert (len(row["outputs"]), row["more"]) == (MAX_OUTPUTS, 40 - MAX_OUTPUTS)
 
 
 def test_folders_without_a_ledger_and_pages_that_are_folders_are_refused(crops: Path, run: Run, tmp_path: Path) -> None:

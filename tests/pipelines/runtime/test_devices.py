@@ -1,6 +1,7 @@
 """Which devices a bulk run uses, and that faces do not depend on how many there are or on who draws the views."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,17 +15,17 @@ from pipelines.runtime import devices
 from pipelines.runtime.config import BulkConfig
 from pipelines.runtime.plan import plan_photos
 from pipelines.weights import generator
-from pipelines.weights.generator import Shown
-from pipelines.weights.gpu_views import ViewDrawer
+from pipelines.weights.generator import NetworkInput
+from pipelines.weights.gpu_views import ViewRenderer
 from tests.conftest import tree
 from toolkit.photos.decode import read_photo
 from toolkit.records.ledger import Outcome
-from toolkit.views.frontal import Layout
+from toolkit.views.frontal import ViewInputs
 
 CPU = torch.device("cpu")
 
 
-def frontalized(photos: Path, out: Path, **changes: object) -> list[Outcome]:
+def frontalized(photos: Path, out: Path, **changes: Any) -> list[Outcome]:
     config = FrontalizeConfig(model="refiner", format="png", batch_size=2, **changes)
     outcomes = Frontalizer(config).run(plan_photos(photos, out), BulkConfig(workers=2), lambda: False)
     return [outcome for outcome in outcomes if outcome.status == "written"]
@@ -39,13 +40,13 @@ def test_views_drawn_on_the_networks_device_give_the_same_faces(
     assert len(frontalized(photos / "ann", tmp_path / "by workers", device="cpu")) == 3
     drawn: list[int] = []
 
-    def seen(drawer: ViewDrawer, layouts: list[Layout]) -> tuple[torch.Tensor, torch.Tensor]:
+    def seen(drawer: ViewRenderer, layouts: list[ViewInputs]) -> tuple[torch.Tensor, torch.Tensor]:
         drawn.append(len(layouts))
         return draw(drawer, layouts)
 
-    draw = ViewDrawer.__call__
+    draw = ViewRenderer.__call__
     monkeypatch.setattr(network, "DRAWING", (device,))
-    monkeypatch.setattr(ViewDrawer, "__call__", seen)
+    monkeypatch.setattr(ViewRenderer, "__call__", seen)
     assert len(frontalized(photos / "ann", tmp_path / "on the device", device=device)) == 3
     assert sum(drawn) == 3
     for path in (tmp_path / "by workers").glob("*.png"):
@@ -61,7 +62,7 @@ def test_two_devices_share_the_batches_and_change_no_face(
     monkeypatch.setattr(network, "bulk_devices", lambda name: [CPU, CPU])
     used: set[int] = set()
 
-    def seen(one: generator.Generator, photos: list[Shown]) -> list[NDArray[np.uint8]]:
+    def seen(one: generator.Generator, photos: list[NetworkInput]) -> list[NDArray[np.uint8]]:
         used.add(id(one))
         return call(one, photos)
 

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,24 +15,25 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pipelines.photo_jobs.job import cut_photo, spread
+from pipelines.photo_jobs.job import PhotoOutput, process_photo, spread
 from pipelines.runtime.config import BulkConfig, JobLimits
 from pipelines.runtime.image_writer import write_output
 from pipelines.runtime.plan import Job, Plan, plan_photos
 from pipelines.runtime.run import run_bulk
 from tests.conftest import FRONTALIZE, tree
+from tests.killing import end_halfway, rows_in
 from toolkit.errors import ConfigError, PhotoFailed
-from toolkit.photos.files import encode_image, write_whole
-from toolkit.records.ledger import LEDGER_NAME, Outcome, read_ledger
+from toolkit.photos.files import encode_image, write_atomic
+from toolkit.records.ledger import Outcome, read_ledger
 
 # A bulk run of ten outputs whose n-th system call of a kind is its last.
 DYING = """
 import hashlib, os, signal, sys
 from pathlib import Path
-from pipelines.bulk import run_bulk
-from pipelines.plan import plan_photos
-from toolkit.images import write_whole
-from toolkit.ledger import Outcome
+from pipelines.runtime.plan import plan_photos
+from pipelines.runtime.run import run_bulk
+from toolkit.photos.files import write_atomic
+from toolkit.records.ledger import Outcome
 source, out, call, number = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], int(sys.argv[4])
 real, left = getattr(os, call, None), [number]
 def dying(*words, **options):
@@ -47,7 +47,7 @@ if number:
     setattr(os, call, dying)
 def work(jobs):
     for job in jobs:
-        write_whole(out / f"{job.stem}.jpg", job.input.encode() * 99)
+        write_atomic(out / f"{job.stem}.jpg", job.input.encode() * 99)
         known = {"size": 1, "sha256": hashlib.sha256(b"x").hexdigest(), "settings": "s"}
         yield Outcome(input=job.input, status="written", outputs=[f"{job.stem}.jpg"], **known)
 plan = plan_photos(source, out)
@@ -175,9 +175,12 @@ def test_a_clock_that_goes_backwards_changes_no_result(
 ) -> None:
     ticks = iter(range(10**9, 0, -3600))
     monkeypatch.setattr(time, "time", lambda: float(next(ticks)))
-    done = [cut_photo(ten, job, lambda photo: ([], [])) for job in plan_photos(ten, tmp_path / "out").jobs]
+    done = [
+        process_photo(ten, lambda photo, job: PhotoOutput([], []), job)
+        for job in plan_photos(ten, tmp_path / "out").jobs
+    ]
     assert all(photo.error is not None and photo.error.code == "not-an-image" for photo in done)
-    assert all(photo.refusal(PhotoFailed("x", "y"), "").seconds >= 0 for photo in done)
+    assert all(photo.not_written(PhotoFailed("x", "y"), "").seconds >= 0 for photo in done)
     plan = plan_photos(ten, tmp_path / "out")
     assert {row.status for row in bulk(plan)} == {"written"}
     for path in ten.rglob("*.jpg"):
@@ -185,18 +188,19 @@ def test_a_clock_that_goes_backwards_changes_no_result(
     assert {row.status for row in bulk(plan)} <= {"written", "skipped"}
 
 
-def _open_trouble(source: Path) -> Callable[[Job], Outcome]:
-    def work(job: Job) -> Outcome:
-        kind = Path(job.input).stem
-        if kind == "hang":
-            time.sleep(60)
-        if kind == "die":
-            os.kill(os.getpid(), signal.SIGSEGV)
-        if kind == "bomb":
-            len(np.ones(400 << 20, np.uint8))
-        return Outcome(input=job.input, status="written")
+def _load_nothing() -> None:
+    return None
 
-    return work
+
+def _trouble(model: None, job: Job) -> Outcome:
+    kind = Path(job.input).stem
+    if kind == "hang":
+        time.sleep(60)
+    if kind == "die":
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if kind == "bomb":
+        len(np.ones(400 << 20, np.uint8))
+    return Outcome(input=job.input, status="written")
 
 
 def test_photos_that_hang_die_or_burst_are_rows_and_the_rest_is_done(tmp_path: Path) -> None:
@@ -204,8 +208,8 @@ def test_photos_that_hang_die_or_burst_are_rows_and_the_rest_is_done(tmp_path: P
         (tmp_path / "in").mkdir(exist_ok=True)
         (tmp_path / "in" / f"{name}.jpg").touch()
     plan = plan_photos(tmp_path / "in", tmp_path / "out")
-    config = BulkConfig(workers=2, limits=JobLimits(seconds=1, memory=200 << 20))
-    work = spread(partial(_open_trouble, plan.source), config, lambda: False)
+    config = BulkConfig(workers=2, limits=JobLimits(seconds=2, memory=200 << 20))
+    work = spread(_load_nothing, _trouble, config, lambda: False)
     rows = {row.input: row for row in run_bulk(plan, work, "", overwrite=False)}
     assert len(rows) == 8
     codes = {name: row.code for name, row in rows.items() if row.status == "failed"}
@@ -213,15 +217,11 @@ def test_photos_that_hang_die_or_burst_are_rows_and_the_rest_is_done(tmp_path: P
 
 
 def test_ctrl_c_ends_a_run_that_is_busy_with_slow_photos(tmp_path: Path, portrait: NDArray[np.uint8]) -> None:
+    """The parent alone gets the signal."""
+    out = tmp_path / "out"
     for number in range(40):
-        write_whole(tmp_path / "in" / f"{number}.jpg", encode_image(portrait, ".jpg"))
-    command = [*FRONTALIZE, "align", str(tmp_path / "in"), str(tmp_path / "out"), "--workers", "1"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        ledger, deadline = tmp_path / "out" / LEDGER_NAME, time.monotonic() + 60
-        while not (ledger.exists() and ledger.stat().st_size) and time.monotonic() < deadline:
-            time.sleep(0.05)
-        process.send_signal(signal.SIGINT)
-        process.communicate(timeout=60)
-    assert process.returncode == 130
-    rows = read_ledger(tmp_path / "out")
-    assert 0 < len(rows) < 40 and len(tree(tmp_path / "out")) == len(rows)
+        write_atomic(tmp_path / "in" / f"{number}.jpg", encode_image(portrait, ".jpg"))
+    command = [*FRONTALIZE, "align", tmp_path / "in", out, "--workers", "1", "--quiet"]
+    partly = lambda: 0 < rows_in(out) < 40  # noqa: E731
+    assert end_halfway(command, out, lambda: rows_in(out) > 0, partly, signal.SIGINT) == 130
+    assert len(tree(out)) == len(read_ledger(out))

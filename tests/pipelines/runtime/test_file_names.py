@@ -11,7 +11,7 @@ from pipelines.runtime.plan import Job, plan_photos
 from pipelines.runtime.run import run_bulk
 from tests.conftest import Run, tree
 from toolkit.errors import ConfigError
-from toolkit.photos.files import write_whole
+from toolkit.photos.files import write_atomic
 from toolkit.records.ledger import Ledger, Outcome, read_ledger
 from toolkit.records.subject_rules import subject_rule
 
@@ -117,11 +117,11 @@ def test_a_link_in_out_is_not_written_through(tmp_path: Path, photos: Path, run:
 def test_a_link_in_place_of_an_output_is_replaced_not_followed(tmp_path: Path) -> None:
     (tmp_path / "victim").write_text("mine")
     (tmp_path / "a.jpg").symlink_to(tmp_path / "victim")
-    write_whole(tmp_path / "a.jpg", b"new")
+    write_atomic(tmp_path / "a.jpg", b"new")
     assert (tmp_path / "a.jpg").read_bytes() == b"new" and not (tmp_path / "a.jpg").is_symlink()
     (tmp_path / ".b.jpg.part").symlink_to(tmp_path / "victim")
     with pytest.raises(OSError, match="symbolic links"):
-        write_whole(tmp_path / "b.jpg", b"new")
+        write_atomic(tmp_path / "b.jpg", b"new")
     assert (tmp_path / "victim").read_text() == "mine"
 
 
@@ -169,7 +169,7 @@ def test_names_that_differ_in_case_alone_collide_where_the_disk_is_blind_to_it(
     plan = plan_photos(tmp_path / "in", tmp_path / "out")
     seeing = [row.status for row in run_bulk(plan, lambda jobs: iter(work(list(jobs))), "", overwrite=True)]
     assert seeing == ["written"] * 5
-    monkeypatch.setattr("pipelines.runtime.run._is_blind_to_case", lambda ledger: True)
+    monkeypatch.setattr("pipelines.runtime.run._is_case_insensitive", lambda ledger: True)
     blind = {row.input: row.reason for row in run_bulk(plan, lambda jobs: iter(work(list(jobs))), "", overwrite=True)}
     assert [name for name, reason in blind.items() if not reason] == ["b.jpg"]
     assert blind["A.jpg"] == "collision: on this disk the same output as a.jpg; rename one of them"

@@ -29,17 +29,28 @@ def taken(session: int) -> int:
     return total
 
 
+@pytest.fixture(scope="module")
+def photos(portrait: NDArray[np.uint8], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three bombs, two large photos without a face, three portraits."""
+    root = tmp_path_factory.mktemp("photos")
+    Image.new("L", (13_000, 13_000)).save(root / "a.png", compress_level=1)  # 170 million pixels in 170 kB
+    Image.new("RGB", (8_000, 6_000)).save(root / "b.png", compress_level=1)
+    (root / "c.jpg").write_bytes(encode_image(portrait, ".jpg"))
+    for name, same in (
+        ("d.png", "a.png"),
+        ("g.png", "a.png"),
+        ("e.png", "b.png"),
+        ("f.jpg", "c.jpg"),
+        ("h.jpg", "c.jpg"),
+    ):
+        (root / name).hardlink_to(root / same)
+    return root
+
+
 @pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="memory is counted as Linux does")
 @pytest.mark.parametrize("command", ["align", "batch"])
-def test_bombs_cost_themselves_alone(command: str, portrait: NDArray[np.uint8], tmp_path: Path) -> None:
-    photos, out = tmp_path / "photos", tmp_path / "out"
-    photos.mkdir()
-    for name in "adg":  # 170 million pixels in 170 kB
-        Image.new("L", (13_000, 13_000)).save(photos / f"{name}.png", compress_level=1)
-    for name in "be":
-        Image.new("RGB", (8_000, 6_000)).save(photos / f"{name}.png", compress_level=1)
-    for name in "cfh":
-        (photos / f"{name}.jpg").write_bytes(encode_image(portrait, ".jpg"))
+def test_bombs_cost_themselves_alone(command: str, photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
     words = [*FRONTALIZE, command, str(photos), str(out), "--workers", "2"]
     run = subprocess.Popen(words, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     peak = 0

@@ -6,20 +6,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipelines.runtime.plan import Job, plan_photos
+from tests.conftest import touch
 from toolkit.errors import ConfigError, PhotoFailed
-
-
-def touch(root: Path, *names: str) -> Path:
-    for name in names:
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).touch()
-    return root
 
 
 def test_folders_are_mirrored_in_sorted_order(tmp_path: Path) -> None:
     plan = plan_photos(touch(tmp_path / "src", "b/2.png", "a.jpg", "b/1.jpg", "b/c.txt"), tmp_path / "out")
     assert [(job.input, job.stem) for job in plan.jobs] == [("a.jpg", "a"), ("b/1.jpg", "b/1"), ("b/2.png", "b/2")]
-    assert plan.passed_over == {".txt": 1}
+    assert plan.ignored == {".txt": 1}
 
 
 def test_inputs_with_the_same_output_are_refused_and_the_others_go_on(tmp_path: Path) -> None:
@@ -81,12 +75,10 @@ PHOTOS = st.sets(st.tuples(STEMS, st.sampled_from([".jpg", ".png", ".JPG"])).map
 def test_no_two_inputs_ever_write_to_one_output(
     photos: set[str], counts: list[int], blind: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        "pipelines.runtime.plan.list_photos", lambda source, leave_out: (sorted(photos), Counter[str]())
-    )
+    monkeypatch.setattr("pipelines.runtime.plan.list_photos", lambda source, exclude: (sorted(photos), Counter[str]()))
     plan = plan_photos(tmp_path, tmp_path.parent / "out")
     if blind:
-        plan = plan.without_case_twins()
+        plan = plan.without_case_collisions()
     assert sorted([job.input for job in plan.jobs] + [row.input for row in plan.refused]) == sorted(photos)
     outputs: list[str] = []
     for job, count in zip(plan.jobs, counts, strict=False):

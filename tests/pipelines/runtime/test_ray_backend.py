@@ -2,14 +2,14 @@
 
 import os
 import signal
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pipelines.runtime.plan import Job
-from pipelines.runtime.ray_backend import Stage, on_ray
+from pipelines.runtime.ray_backend import RayStage, run_on_ray
 from tests.conftest import Run, tree
 from toolkit.records.ledger import Outcome, read_ledger
 
@@ -36,18 +36,14 @@ def test_outputs_are_those_of_the_local_engine(photos: Path, run: Run, tmp_path:
     assert "7 skipped" in run(*words, tmp_path / "ray", "--engine", "ray").output
 
 
-def _open_mortal(folder: Path) -> Callable[[Iterable[Job]], Iterator[Outcome]]:
+def _mortal(folder: Path, model: None, jobs: Iterable[Job]) -> Iterator[Outcome]:
     """Dies of 13 each time, of 5 once."""
-
-    def work(jobs: Iterable[Job]) -> Iterator[Outcome]:
-        for job in jobs:
-            first = folder / f"{os.getpid()}-{job.input}"
-            if job.input == "13" or (job.input == "5" and not list(folder.glob("*-5"))):
-                first.touch()
-                os.kill(os.getpid(), signal.SIGKILL)
-            yield Outcome(input=job.input, status="written")
-
-    return work
+    for job in jobs:
+        first = folder / f"{os.getpid()}-{job.input}"
+        if job.input == "13" or (job.input == "5" and not list(folder.glob("*-5"))):
+            first.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        yield Outcome(input=job.input, status="written")
 
 
 def test_an_actor_that_dies_costs_time_and_one_that_always_dies_only_its_block(tmp_path: Path) -> None:
@@ -61,13 +57,17 @@ def test_an_actor_that_dies_costs_time_and_one_that_always_dies_only_its_block(t
             yield Outcome(input=job.input, status="failed")
 
     jobs = [Job(str(number), str(number)) for number in range(16)]
-    stages = [Stage(_open_same), Stage(partial(_open_mortal, tmp_path))]  # two, as with GPUs
-    work = on_ray(stages, 2, 2, lambda: False, one_by_one)
+    stages = [RayStage(_load_nothing, _same), RayStage(_load_nothing, partial(_mortal, tmp_path))]  # two, as with GPUs
+    work = run_on_ray(stages, 2, 2, lambda: False, one_by_one)
     outcomes = {outcome.input: outcome.status for outcome in work(jobs)}
     assert len(list(tmp_path.glob("*-5"))) == 1
     assert left == ["12", "13"]
     assert outcomes == {job.input: "failed" if job.input in left else "written" for job in jobs}
 
 
-def _open_same() -> Callable[[Iterable[Job]], Iterable[Job]]:
-    return list
+def _load_nothing() -> None:
+    return None
+
+
+def _same(model: None, jobs: Iterable[Job]) -> Iterable[Job]:
+    return jobs

@@ -4,13 +4,15 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
+from tests.faces import FACES, TURNED, frontal_faces, placed_points
 from tests.turned import turned
 from toolkit.crops.align import align_photo
 from toolkit.errors import PhotoRejected
-from toolkit.faces.face import Landmarker
 from toolkit.geometry.head_pose import head_pose
+from toolkit.landmarks.protocols import Landmarker
 from toolkit.photos.decode import read_photo
 
 
@@ -28,7 +30,32 @@ def test_london_faces_land_where_people_placed_the_points(shared: Path, landmark
     assert np.percentile(np.abs(chins), 95) < 0.021  # measured .0200
 
 
-def frontal_faces(shared: Path, landmarker: Landmarker) -> list[tuple[NDArray[np.uint8], NDArray[np.float64]]]:
+def test_small_london_faces_land_where_people_placed_the_points(landmarker: Landmarker) -> None:
+    """The eight frontal faces of tests/data; errors in shares of the crop."""
+    off, chins, points = [], [], placed_points()
+    for person, photo in frontal_faces().items():
+        [crop] = align_photo(photo, landmarker)
+        inner = (points[person]["right_eye_inner"] + points[person]["left_eye_inner"]) / 2
+        midpoint, chin = (
+            (crop.matrix[:, :2] @ point + crop.matrix[:, 2] + 0.5) / 256 for point in (inner, points[person]["chin"])
+        )
+        off.append(np.hypot(*(midpoint - [0.5, 0.2])))
+        chins.append(chin[1] - 1)
+        assert abs(crop.pose.yaw) < 8  # measured 4.9 at most
+    assert len(off) == 8
+    assert np.mean(off) < 0.005 and max(off) < 0.0095  # measured .0038 and .0072
+    assert abs(np.mean(chins)) < 0.01 and np.abs(chins).max() < 0.026  # measured -.0062 and .0208
+
+
+@pytest.mark.parametrize("name", TURNED)
+def test_turned_london_faces_have_their_yaw(name: str, landmarker: Landmarker) -> None:
+    side, least, most = TURNED[name]
+    [crop] = align_photo(read_photo(FACES / f"{name}.jpg"), landmarker)
+    assert least <= side * crop.pose.yaw <= most
+    assert abs(crop.pose.roll) < 10
+
+
+def faces_with_room(shared: Path, landmarker: Landmarker) -> list[tuple[NDArray[np.uint8], NDArray[np.float64]]]:
     """Small photos with room around a face that looks ahead, and its mesh."""
     faces = []
     paths = (
@@ -48,7 +75,7 @@ def frontal_faces(shared: Path, landmarker: Landmarker) -> list[tuple[NDArray[np
 def test_yaw_and_pitch_of_known_views(shared: Path, landmarker: Landmarker) -> None:
     errors: dict[int, list[float]] = {yaw: [] for yaw in (20, 40, 60, 75)}
     pitches, sizes, seen = [], [], 0
-    faces = frontal_faces(shared, landmarker)
+    faces = faces_with_room(shared, landmarker)
     assert len(faces) >= 6
     for number, (photo, mesh) in enumerate(faces):
         [straight] = align_photo(photo, landmarker)

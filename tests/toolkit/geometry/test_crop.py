@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from toolkit.errors import PhotoRejected
-from toolkit.geometry.affine import fit_similarity, invert, widened
-from toolkit.geometry.crop import ARCFACE_XY, TEMPLATES, anchors, crop_matrix
+from toolkit.geometry.affine import add_margin, fit_similarity, invert
+from toolkit.geometry.crop import ARCFACE_XY, TEMPLATES, chin_crop_points, crop_matrix
 from toolkit.geometry.head_pose import head_frame, head_pose
 from toolkit.geometry.mesh_topology import (
     CHIN,
@@ -36,7 +36,8 @@ def head(
     about_down = np.array([[np.cos(y), 0, -np.sin(y)], [0, 1, 0], [np.sin(y), 0, np.cos(y)]])
     about_across = np.array([[1, 0, 0], [0, np.cos(p), np.sin(p)], [0, -np.sin(p), np.cos(p)]])
     about_view = np.array([[np.cos(r), -np.sin(r), 0], [np.sin(r), np.cos(r), 0], [0, 0, 1]])
-    return points @ (about_view @ about_across @ about_down).T * scale + [*shift, 0]
+    turned: Array = points @ (about_view @ about_across @ about_down).T * scale + [*shift, 0]
+    return turned
 
 
 @given(angle=st.floats(-np.pi, np.pi), scale=st.floats(0.05, 20), shift=st.floats(-500, 500))
@@ -48,7 +49,7 @@ def test_recovers_any_similarity(angle: float, scale: float, shift: float) -> No
 
 
 def test_never_mirrors_a_face() -> None:
-    matrix = fit_similarity(ARCFACE_XY, ARCFACE_XY * [-1, 1])
+    matrix = fit_similarity(ARCFACE_XY, ARCFACE_XY * [-1.0, 1.0])
     assert np.linalg.det(matrix[:, :2]) > 0
 
 
@@ -92,7 +93,7 @@ def test_chin_crop_puts_midpoint_and_chin_where_they_belong(roll: float, scale: 
     edge = crop + 0.5  # shares count from the pixels' edges
     midpoint = (edge[RIGHT_EYE_INNER] + edge[LEFT_EYE_INNER]) / 2
     np.testing.assert_allclose(midpoint, [0.5 * size, 0.2 * size], atol=1e-6 * size)
-    chin = matrix[:, :2] @ anchors(mesh)[1] + matrix[:, 2] + 0.5
+    chin = matrix[:, :2] @ chin_crop_points(mesh)[1] + matrix[:, 2] + 0.5
     np.testing.assert_allclose(chin[1], size, atol=1e-6 * size)
     assert 0.99 * size < edge[CHIN, 1] < size  # the mesh's own chin lies above the true one
     np.testing.assert_allclose(crop[RIGHT_EYE_OUTER, 1], crop[LEFT_EYE_OUTER, 1], atol=1e-6 * size)
@@ -136,9 +137,9 @@ def test_a_midpoint_leans_on_the_lids_across_the_face_only() -> None:
     mesh = head(roll=20)
     lids = np.array([246, 161, 160, 159, 158, 157, 173, 155, 154, 153, 145, 144, 163, 7])
     across, down = head_frame(mesh)[:, 0], head_frame(mesh)[:, 1]
-    before, chin = anchors(mesh)
+    before, chin = chin_crop_points(mesh)
     mesh[lids] += 3.2 * across + 5 * down
-    after, chin_after = anchors(mesh)
+    after, chin_after = chin_crop_points(mesh)
     np.testing.assert_allclose(after - before, 0.6 * 14 / 32 * 3.2 * across[:2], atol=1e-9)
     np.testing.assert_allclose(chin_after, chin, atol=0.01)
 
@@ -146,12 +147,12 @@ def test_a_midpoint_leans_on_the_lids_across_the_face_only() -> None:
 def test_a_margin_leaves_room_on_all_sides() -> None:
     mesh = head(roll=30, scale=1.5, shift=(200, 100))
     matrix = crop_matrix(mesh, 256)
-    wide = widened(matrix, 256, 0.25)
+    wide = add_margin(matrix, 256, 0.25)
     corners = np.array([[-0.5, -0.5], [255.5, 255.5]])
     back = invert(matrix)
     seen = (corners @ back[:, :2].T + back[:, 2]) @ wide[:, :2].T + wide[:, 2]
     np.testing.assert_allclose(seen + 0.5, [[256 / 6, 256 / 6], [256 * 5 / 6, 256 * 5 / 6]], atol=1e-9)
-    np.testing.assert_array_equal(widened(matrix, 256, 0), matrix)
+    np.testing.assert_array_equal(add_margin(matrix, 256, 0), matrix)
 
 
 def test_an_upside_down_mesh_is_rejected() -> None:

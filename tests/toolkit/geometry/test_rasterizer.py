@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from toolkit.geometry.rasterizer import look_up, rasterize
+from toolkit.geometry.rasterizer import rasterize, sample_bilinear
 
 
-def by_hand(points: np.ndarray, triangles: np.ndarray, width: int, height: int) -> np.ndarray:
+def by_hand(points: NDArray[np.float32], triangles: NDArray[np.int64], width: int, height: int) -> NDArray[np.float64]:
     """Depth of the nearest triangle at each pixel's centre, one triangle and one pixel after the other."""
     depth = np.full((height, width), np.inf)
     for a, b, c in points[triangles].astype(np.float64):
@@ -41,7 +42,7 @@ def test_values_of_the_corners_spread_linearly_without_cracks() -> None:
     rows, columns = np.mgrid[:32, :32]
     np.testing.assert_allclose(place, np.stack([columns, rows], axis=-1), atol=1e-3)
     photo = np.random.default_rng(0).integers(0, 255, (32, 32, 3), np.uint8)
-    np.testing.assert_allclose(look_up(photo, place), photo, atol=1)
+    np.testing.assert_allclose(sample_bilinear(photo, place), photo, atol=1)
 
 
 def test_nothing_to_draw_is_an_empty_picture() -> None:

@@ -6,8 +6,8 @@ from numpy.typing import NDArray
 
 from toolkit.crops.align import AlignConfig, align_photo
 from toolkit.errors import ConfigError
-from toolkit.faces.face import Landmarker
-from toolkit.identity.recognizer import GREY, SIDE, Recognizer, as_recognizers_see
+from toolkit.identity.recognizer import CROP_SIDE, GRAY, Recognizer, to_recognizer_crop
+from toolkit.landmarks.protocols import Landmarker
 from toolkit.photos.decode import read_photo
 
 
@@ -39,14 +39,15 @@ def test_a_chin_crop_comes_into_the_recognisers_frame(
 ) -> None:
     """The face lands where the five-point alignment of the whole photo puts it; beyond the crop all is grey."""
     [crop] = align_photo(portrait, landmarker, AlignConfig(size=size))
-    [aligned] = align_photo(portrait, landmarker, AlignConfig(size=SIDE, template="arcface"))
-    seen = as_recognizers_see(crop.image)
-    assert seen.shape == (SIDE, SIDE, 3)
-    assert (seen[:34] == GREY).all() and (seen[:, :10] == GREY).all() and (seen[:, 102:] == GREY).all()
+    [aligned] = align_photo(portrait, landmarker, AlignConfig(size=CROP_SIDE, template="arcface"))
+    seen = to_recognizer_crop(crop.image)
+    assert seen.shape == (CROP_SIDE, CROP_SIDE, 3)
+    assert (seen[:34] == GRAY).all() and (seen[:, :10] == GRAY).all() and (seen[:, 102:] == GRAY).all()
     face = aligned.image[44:104, 26:86].astype(float)
     off = {
         (down, across): np.abs(seen[44 + down : 104 + down, 26 + across : 86 + across] - face).mean()
         for down in range(-4, 5)
         for across in range(-4, 5)
     }
-    assert max(map(abs, min(off, key=lambda shift: off[shift]))) <= 1  # pixels: hers is not the mean face
+    nearest = min(off, key=lambda shift: off[shift])
+    assert max(map(abs, nearest)) <= 1  # pixels: hers is not the mean face

@@ -1,56 +1,57 @@
-"""Where the first look finds nothing, and what must not be found at all."""
+"""The face finder: retries in other views, and images without faces in which nothing may be found."""
 
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from skimage import data
 
 from toolkit.crops.align import AlignConfig, align_photo
 from toolkit.errors import ConfigError, PhotoRejected
-from toolkit.faces.face import Landmarker, overlap
+from toolkit.faces.face import overlap
 from toolkit.geometry.mesh_topology import MIRROR, SKIN
 from toolkit.landmarks import search_views
-from toolkit.landmarks.finder import FindConfig, open_landmarker
-from toolkit.landmarks.search_views import Look
+from toolkit.landmarks.config import FindConfig
+from toolkit.landmarks.finder import open_landmarker
+from toolkit.landmarks.protocols import Landmarker
+from toolkit.landmarks.search_views import SearchView
 from toolkit.landmarks.yunet import YuNet
 from toolkit.photos.decode import read_photo
+from toolkit.photos.types import Image
 
-Photo = NDArray[np.uint8]
 
-
-def all_looks(photo: Photo) -> list[Look]:
-    plain = search_views.plain(photo)
-    hint = search_views.around(photo, "hint", 300, 40, 90)
+def all_views(photo: Image) -> list[SearchView]:
+    plain = search_views.original_view(photo)
+    hint = search_views.view_around(photo, "hint", 300, 40, 90)
     return [
         plain,
-        search_views.padded(photo),
-        search_views.mirrored(plain),
-        search_views.handed(plain),
+        search_views.padded_view(photo),
+        search_views.flipped(plain),
+        search_views.canonical_flip(plain),
         hint,
-        *search_views.turned(photo),
-        *search_views.tiles(photo),
+        *search_views.rotated_views(photo),
+        *search_views.tile_views(photo),
     ]
 
 
-def test_every_look_knows_where_its_pixels_come_from() -> None:
+def test_every_view_knows_where_its_pixels_come_from() -> None:
     photo = np.random.default_rng(0).integers(0, 255, (480, 640, 3), np.uint8)
     names = set()
-    for look in all_looks(photo):
-        names.add(look.name)
-        height, width = look.picture.shape[:2]
+    for view in all_views(photo):
+        names.add(view.name)
+        height, width = view.image.shape[:2]
         for x, y in ((width // 2, height // 2), (width // 2 + 20, height // 2 + 11)):
-            from_x, from_y = (look.to_photo[:, :2] @ [x, y] + look.to_photo[:, 2]).round().astype(int)
+            from_x, from_y = (view.to_photo[:, :2] @ [x, y] + view.to_photo[:, 2]).round().astype(int)
             if 0 <= from_x < 640 and 0 <= from_y < 480:
-                np.testing.assert_array_equal(look.picture[y, x], photo[from_y, from_x], err_msg=look.name)
+                np.testing.assert_array_equal(view.image[y, x], photo[from_y, from_x], err_msg=view.name)
     assert {"plain", "padded", "rotated-90", "rotated-180", "rotated-270", "tile", "hint"} <= names
 
 
-def test_a_photo_and_its_mirror_image_are_looked_at_as_one(portrait: Photo) -> None:
-    here = search_views.handed(search_views.plain(portrait)).picture
-    there = search_views.handed(search_views.plain(np.ascontiguousarray(portrait[:, ::-1]))).picture
+def test_a_photo_and_its_mirror_image_give_the_same_view(portrait: Image) -> None:
+    here = search_views.canonical_flip(search_views.original_view(portrait)).image
+    there = search_views.canonical_flip(search_views.original_view(np.ascontiguousarray(portrait[:, ::-1]))).image
     np.testing.assert_array_equal(here, there)
 
 
@@ -58,14 +59,14 @@ def test_the_profile_cascade_points_at_a_head(shared: Path) -> None:
     hits = 0
     for path in sorted((shared / "profiles").glob("*/profile/01.jpg"))[:30]:
         photo, nose = read_photo(path), np.loadtxt(path.with_suffix(".txt"), delimiter=",")[21]
-        for hint in search_views.profile_hints(photo):
+        for hint in search_views.profile_cascade_views(photo):
             left, top = hint.to_photo[:, 2]
-            hits += left < nose[0] < left + hint.picture.shape[1] and top < nose[1] < top + hint.picture.shape[0]
+            hits += left < nose[0] < left + hint.image.shape[1] and top < nose[1] < top + hint.image.shape[0]
             break
     assert hits >= 3  # of 30: a hint, no more
 
 
-def test_small_faces_beside_a_large_one_are_found_on_request(portrait: Photo, landmarker: Landmarker) -> None:
+def test_small_faces_beside_a_large_one_are_found_on_request(portrait: Image, landmarker: Landmarker) -> None:
     canvas = np.full((900, 1400, 3), 120, np.uint8)
     canvas[200:712, 100:612] = portrait
     small = cv2.resize(portrait, (220, 220), interpolation=cv2.INTER_AREA)
@@ -78,7 +79,7 @@ def test_small_faces_beside_a_large_one_are_found_on_request(portrait: Photo, la
         align_photo(canvas, landmarker, AlignConfig(faces="reject"))
 
 
-def test_without_retries_a_sideways_photo_stays_as_it_is(portrait: Photo) -> None:
+def test_without_retries_a_sideways_photo_stays_as_it_is(portrait: Image) -> None:
     once = open_landmarker(FindConfig(retries=False))
     sideways = np.ascontiguousarray(np.rot90(portrait))
     assert all(face.found_by == "plain" for face in once.find(sideways))
@@ -104,7 +105,7 @@ def test_faceless_parts_of_portraits_give_no_crop(shared: Path, landmarker: Land
     assert len(found) < 2, found
 
 
-def faceless_squares(portraits: Path, landmarker: Landmarker) -> list[tuple[Path, Photo]]:
+def faceless_squares(portraits: Path, landmarker: Landmarker) -> list[tuple[Path, Image]]:
     """The largest square of 100 px or more on each side of a head, with its hair and ears."""
     squares = []
     for path in sorted(portraits.glob("*.jpg"))[::3]:
@@ -147,7 +148,7 @@ def test_true_profiles_are_found(shared: Path, landmarker: Landmarker) -> None:
         side = np.hypot(*(points[8] - theirs[1])) / 0.8
         distances.append(np.hypot(*(ours - theirs).T) / side)
     assert found >= 0.97 * total
-    # Measured .038, .018, .044 and .079, .050, .123; with one look .046, .020, .061 and .108, .078, .202.
+    # Measured .038, .018, .044 and .079, .050, .123; without averaging .046, .020, .061 and .108, .078, .202.
     assert (np.median(distances, axis=0) < [0.041, 0.02, 0.048]).all()
     assert (np.percentile(distances, 95, axis=0) < [0.09, 0.06, 0.14]).all()
 
@@ -169,14 +170,18 @@ def test_a_second_detector_helps_where_the_first_is_blind(shared: Path) -> None:
     assert [face.found_by for face in with_it.find(photo)] == ["yunet"]
 
 
+def settings(option: str, value: Path) -> dict[str, Any]:
+    return {option: value}
+
+
 def test_wrong_model_files_are_set_up_errors(tmp_path: Path, shared: Path) -> None:
     nonsense, recogniser = tmp_path / "x.bin", shared / "models" / "mobilefacenet_112x96.onnx"
     nonsense.write_bytes(b"nonsense")
     for option in ("detector", "landmarker"):
         with pytest.raises(ConfigError, match="no such file"):
-            FindConfig(**{option: tmp_path / "missing"})
+            FindConfig(**settings(option, tmp_path / "missing"))
         with pytest.raises(ConfigError, match="not a"):
-            open_landmarker(FindConfig(**{option: nonsense}))
+            open_landmarker(FindConfig(**settings(option, nonsense)))
     with pytest.raises(ConfigError, match="not a YuNet model"):
         open_landmarker(FindConfig(detector=recogniser))
     with pytest.raises(ConfigError, match="give one of the two"):
@@ -205,6 +210,6 @@ def test_the_mirror_table_is_the_nearest_point_in_the_mirror(shared: Path, landm
     assert np.hypot(*(mirrored - mean[MIRROR])[:, :2].T).max() < 0.05  # of the distance of the eyes' outer corners
 
 
-def test_overlap_of_boxes(portrait: Photo, landmarker: Landmarker) -> None:
+def test_overlap_of_boxes(portrait: Image, landmarker: Landmarker) -> None:
     [face] = landmarker.find(portrait)
     assert overlap(face, face) == 1

@@ -8,7 +8,7 @@ from PIL import ExifTags, Image
 
 from toolkit.errors import ConfigError
 from toolkit.photos.decode import decode_photo
-from toolkit.photos.files import encode_image, list_photos, write_whole
+from toolkit.photos.files import encode_image, list_photos, write_atomic
 
 
 def test_listing_is_sorted_by_parts_and_counts_what_it_leaves_alone(tmp_path: Path) -> None:
@@ -16,21 +16,21 @@ def test_listing_is_sorted_by_parts_and_counts_what_it_leaves_alone(tmp_path: Pa
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
         path.touch()
-    photos, others = list_photos(tmp_path, leave_out=tmp_path / "out")
+    photos, others = list_photos(tmp_path, exclude=tmp_path / "out")
     assert photos == ["a/3.png", "a-b/2.JPG", "a.jpg", "b/1.jpg"]
     assert others == {".txt": 1}
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "x.txt"
-    write_whole(path, "old")
+    write_atomic(path, "old")
 
     def fail(partial: Path) -> None:
         partial.write_text("half")
         raise OSError("disk full")
 
     with pytest.raises(OSError, match="disk full"):
-        write_whole(path, fail)
+        write_atomic(path, fail)
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 

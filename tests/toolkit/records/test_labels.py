@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import numpy as np
@@ -51,3 +52,32 @@ def test_a_word_where_a_number_should_be_is_named(tmp_path: Path) -> None:
 def test_a_misspelt_column_is_our_mistake(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="jaw"):
         write_labels(tmp_path, [{"file": "a.jpg", "jaw": 1}])
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "not a table"),
+        (b"\x00\xff\xfe" * 99, "not a table"),
+        (b"file,subject,role\n" + b'"' + b"x" * 200_000, "field larger than field limit"),
+        (b"file,subject,role\na.jpg\n", "line 2 has 1 cells"),
+    ],
+)
+def test_tables_of_labels_that_are_none_are_refused(content: bytes, said: str, tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_bytes(content)
+    with pytest.raises(DatasetError, match=said):
+        read_labels(tmp_path)
+
+
+@pytest.mark.parametrize("cell", ["1e999", "-inf", "1e300", "x", "0x10", "9" * 5000])
+def test_labels_that_are_no_numbers_are_refused(cell: str, tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_text(f"file,subject,role,yaw\na.jpg,a,target,{cell}\n")
+    with pytest.raises(DatasetError, match="not a number"):
+        read_labels(tmp_path).numbers("yaw", ["a.jpg"])
+
+
+def test_tables_beyond_the_bound_are_not_read(tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").touch()
+    os.truncate(tmp_path / "labels.csv", 5 << 30)  # a hole: takes no room on disk
+    with pytest.raises(DatasetError, match="bytes, the limit is"):
+        read_labels(tmp_path)

@@ -4,11 +4,13 @@ import multiprocessing.synchronize
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.memory import little_memory
 from toolkit.errors import ConfigError, PhotoFailed, PhotoRejected
-from toolkit.records.ledger import LEDGER_NAME, Ledger, Outcome, read_ledger, refused
+from toolkit.records.ledger import LEDGER_NAME, MAX_LINE, Ledger, Outcome, error_outcome, read_ledger
 
 
 def written(name: str, **more: object) -> Outcome:
@@ -19,7 +21,7 @@ def test_the_last_line_counts(tmp_path: Path) -> None:
     with Ledger(tmp_path) as ledger:
         ledger.append(written("a.jpg", seconds=1.0))
         ledger.append(written("b.jpg"))
-        ledger.append(refused("a.jpg", PhotoRejected("no-face", "none found")))
+        ledger.append(error_outcome("a.jpg", PhotoRejected("no-face", "none found")))
     with Ledger(tmp_path) as ledger:
         last = ledger.last("a.jpg")
         assert last is not None and last.status == "rejected" and last.code == "no-face"
@@ -140,7 +142,37 @@ def test_a_folder_that_cannot_be_written_is_a_set_up_error(tmp_path: Path) -> No
 def test_contract_of_a_row(tmp_path: Path) -> None:
     """CLI.md: these keys, and a reason that starts with its code."""
     with Ledger(tmp_path) as ledger:
-        ledger.append(refused("a.jpg", PhotoFailed("unreadable", "cut short")))
+        ledger.append(error_outcome("a.jpg", PhotoFailed("unreadable", "cut short")))
     row = json.loads((tmp_path / LEDGER_NAME).read_text())
     assert row.keys() >= {"input", "sha256", "status", "reason", "outputs", "faces", "seconds"}
     assert (row["status"], row["reason"]) == ("failed", "unreadable: cut short")
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"status": "done"},
+        {"input": ["a"]},
+        {"input": 7},
+        {"outputs": "a.jpg"},
+        {"outputs": [7]},
+        {"faces": [7]},
+        {"faces": [{"yaw": "left"}]},
+        {"faces": [{"yaw": float("inf")}]},
+        {"reason": None},
+        {"settings": []},
+    ],
+)
+def test_rows_that_no_run_of_ours_writes_are_passed_over(row: dict[str, Any], tmp_path: Path) -> None:
+    good = {"input": "b.jpg", "status": "written"}
+    lines = [json.dumps({"input": "a.jpg", "status": "written"} | row), "[" * 100_000, json.dumps(good)]
+    (tmp_path / "ledger.jsonl").write_text("\n".join(lines) + "\n")
+    assert [outcome.input for outcome in read_ledger(tmp_path)] == ["b.jpg"]
+
+
+def test_a_line_without_end_is_read_in_pieces(tmp_path: Path) -> None:
+    with (tmp_path / "ledger.jsonl").open("wb") as file:
+        file.write(b'{"input": "' + b"x" * (3 * MAX_LINE))
+        file.write(b'"}\n{"input": "b.jpg", "status": "written"}\n')
+    with little_memory(5 * MAX_LINE):
+        assert [outcome.input for outcome in read_ledger(tmp_path)] == ["b.jpg"]

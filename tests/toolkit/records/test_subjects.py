@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.pipelines.runtime.test_plan import touch
+from tests.conftest import touch
 from toolkit.errors import DatasetError
 from toolkit.records.subjects import Pair, read_pairs, spread_over_subjects
 

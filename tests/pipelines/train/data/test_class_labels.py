@@ -1,3 +1,4 @@
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from toolkit.records.subjects import Pair
 YAWS = (-60, -45, -30, -15, 0, 15, 30, 45, 60)
 
 
-def a_set(root: Path, rows: list[dict[str, object]], **options: object) -> PairLabels:
+def a_set(root: Path, rows: Sequence[Mapping[str, object]], **options: object) -> PairLabels:
     """Inputs of subjects ``a``, ``b`` ..., one row each."""
     files = [f"{row.get('subject', 'a')}/{number}.jpg" for number, row in enumerate(rows)]
     known = ["attr_smile", "light", "light_strength", "person", "yaw"]
@@ -30,23 +31,23 @@ def test_poses_are_the_nearest_of_nine_and_mirror_with_the_photo(tmp_path: Path)
     labels = a_set(tmp_path, [{"yaw": yaw} for yaw in (-90, -60, -52, -7.5, 0, 7.5, 8, 37.6, 80, "")])
     pairs = every(labels)
     assert labels.pose_class(pairs).tolist() == [0, 0, 1, 4, 4, 4, 5, 7, 8, -1]
-    mirrored = labels.pose_class(pairs, np.ones(10, bool))
-    np.testing.assert_array_equal(mirrored[:-1], 8 - labels.pose_class(pairs)[:-1])
-    assert mirrored[-1] == -1
+    flipped = labels.pose_class(pairs, np.ones(10, bool))
+    np.testing.assert_array_equal(flipped[:-1], 8 - labels.pose_class(pairs)[:-1])
+    assert flipped[-1] == -1
     assert labels.lights == 1 and (labels.light_class(pairs) == 0).all()  # a set that says nothing has one light
 
 
 def test_lamps_are_binned_by_azimuth_and_change_sides(tmp_path: Path) -> None:
     rows = [{"yaw": 0, "light": light, "light_strength": 0.5} for light in (-90, -84, 0, 3, 90, "")]
     labels = a_set(tmp_path, rows)
-    assert (labels.lights, labels.can_mirror) == (20, True)
+    assert (labels.lights, labels.can_flip) == (20, True)
     assert labels.light_class(every(labels)).tolist() == [1, 2, 10, 10, 19, 0]
     assert labels.light_class(every(labels), np.ones(6, bool)).tolist() == [19, 18, 10, 10, 1, 0]
 
 
 def test_numbered_lights_are_their_own_classes_and_cannot_mirror(tmp_path: Path) -> None:
     labels = a_set(tmp_path, [{"yaw": 0, "light": light} for light in (0, 19, 7, "")])
-    assert (labels.lights, labels.can_mirror) == (20, False)
+    assert (labels.lights, labels.can_flip) == (20, False)
     assert labels.light_class(every(labels)).tolist() == [0, 19, 7, -1]
 
 

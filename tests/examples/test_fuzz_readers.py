@@ -10,38 +10,14 @@ from types import ModuleType
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
 from tests.conftest import Run
-from tests.examples.test_examples import EXAMPLES
-from tests.toolkit.photos.test_decode import saved
-from toolkit.photos.files import encode_image, list_photos, write_whole
-from toolkit.records.ledger import LEDGER_NAME, Ledger, Outcome, read_ledger
-
-NAMES = st.lists(
-    st.text(min_size=1).filter(lambda part: "/" not in part and "\0" not in part and part != ".."), min_size=1
-)
-PATHS = NAMES.map("/".join).filter(lambda path: not path.startswith("/"))
-NUMBERS = st.floats(allow_nan=False, allow_infinity=False) | st.none()
-FACES = st.fixed_dictionaries(
-    {}, optional={"yaw": NUMBERS, "score": NUMBERS, "sharpness": NUMBERS, "matrix": st.lists(NUMBERS)}
-)
-OUTCOMES = st.builds(
-    Outcome,
-    input=PATHS,
-    sha256=st.text(),
-    status=st.sampled_from(["written", "skipped", "rejected", "failed"]),
-    reason=st.text(),
-    outputs=st.lists(PATHS, max_size=3),
-    faces=st.lists(FACES, max_size=3),
-    seconds=st.floats(0, 1e6),
-    size=st.integers(-1, 2**63),
-    mtime_ns=st.integers(-(2**63), 2**63),
-    settings=st.text(),
-)
+from tests.examples.conftest import EXAMPLES, example
+from tests.toolkit.photos.encoded import saved
+from toolkit.photos.files import encode_image, list_photos, write_atomic
+from toolkit.records.ledger import read_ledger
 
 
 @pytest.fixture(scope="module")
@@ -90,31 +66,11 @@ def test_a_crash_is_kept(fuzz: ModuleType, tmp_path: Path, monkeypatch: pytest.M
     assert [path.read_bytes() for path in tmp_path.glob("crash-*")] == [b"bad"]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(rows=st.lists(OUTCOMES, max_size=6))
-def test_whatever_is_written_to_a_ledger_is_read_again(rows: list[Outcome], tmp_path: Path) -> None:
-    (tmp_path / LEDGER_NAME).unlink(missing_ok=True)
-    with Ledger(tmp_path) as ledger:
-        for row in rows:
-            ledger.append(row)
-    last = {row.input: row for row in rows}
-    assert {row.input: row for row in read_ledger(tmp_path)} == last
-
-
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(rows=st.lists(OUTCOMES, min_size=1, max_size=4), cut=st.integers(1, 5000))
-def test_a_ledger_that_was_cut_loses_no_whole_line(rows: list[Outcome], cut: int, tmp_path: Path) -> None:
-    path = tmp_path / LEDGER_NAME
-    path.unlink(missing_ok=True)
-    with Ledger(tmp_path) as ledger:
-        for row in rows:
-            ledger.append(row)
-    data = path.read_bytes()[:-cut]
-    path.write_bytes(data)
-    with Ledger(tmp_path) as ledger:
-        ledger.append(Outcome(input="new", status="written"))
-    whole = rows[: data.count(b"\n")]
-    assert {row.input for row in read_ledger(tmp_path)} >= {row.input for row in whole} | {"new"}
+def test_the_script_fuzzes_photos_and_ledgers(seeds: list[bytes], tmp_path: Path) -> None:
+    for number, data in enumerate(seeds):
+        (tmp_path / str(number)).write_bytes(data)
+    assert "50" in example("fuzz_readers.py", "photo", tmp_path, "--runs", 50)
+    assert "50" in example("fuzz_readers.py", "ledger", "--runs", 50)
 
 
 def test_four_commands_over_damaged_photos_crash_nowhere_and_lose_nothing(
@@ -124,7 +80,9 @@ def test_four_commands_over_damaged_photos_crash_nowhere_and_lose_nothing(
     for number in range(36):
         rng = random.Random(f"run {number}")
         data = fuzz.mutate(rng.choice(seeds), seeds, rng)
-        write_whole(tmp_path / "in" / f"s{number % 6}" / f"{number}.jpg", data if number % 6 else portraits[number % 3])
+        write_atomic(
+            tmp_path / "in" / f"s{number % 6}" / f"{number}.jpg", data if number % 6 else portraits[number % 3]
+        )
     inputs = set(list_photos(tmp_path / "in")[0])
     for words in (
         ("align", tmp_path / "in", tmp_path / "align", "--no-retries"),

@@ -1,6 +1,6 @@
 """How much `frontalize align` adds to the bare minimum: decode + FaceMesh, with as many processes, in the same run.
 
-    python examples/bench_align.py PHOTOS [--rounds 5] [--megapixels 12 --count 80]
+    python examples/bench/align.py PHOTOS [--rounds 5] [--megapixels 12 --count 80]
 
 Both are whole commands, start-up included, in turn, so that a drifting machine hits both alike.
 The bare loop decodes with OpenCV and runs MediaPipe's own FaceMesh class (478 points, one face);

@@ -1,6 +1,6 @@
 """How fast the DALI loader feeds pairs, against two rivals and our own torch loader, in turn, in the same run.
 
-    taskset -c 0,1 python examples/bench_loader.py DATASET [ROUNDS]
+    taskset -c 0,1 python examples/bench/loader.py DATASET [ROUNDS [BATCHES]]
 
 DATASET is a paired set of `frontalize pairs build` or `synth`, best of JPEGs. One rival is what most training scripts
 do: one item per pair, PIL decode and resize, ToTensor-like scaling in the worker, default collate, a torch DataLoader
@@ -22,19 +22,19 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from pipelines.train.data.batches import Feed
+from pipelines.train.data.batches import LoaderSpec
 from pipelines.train.data.dali_loader import DaliLoader
 from pipelines.train.data.torch_loader import TorchLoader
 from pipelines.weights.normalization import Normalization
 from toolkit.records.subjects import read_pairs
 
-BATCH, SIZE, BATCHES, WARM_UP, WORKERS = 30, 128, 60, 6, 2
+BATCH, SIZE, WARM_UP, WORKERS = 30, 128, 6, 2
 
 
 class PilPairs(Dataset[tuple[Tensor, Tensor]]):
     """The rival's dataset."""
 
-    def __init__(self, feed: Feed, steps: int) -> None:
+    def __init__(self, feed: LoaderSpec, steps: int) -> None:
         self._files = [pair for step in range(steps) for pair in zip(*feed.files(step), strict=True)]
 
     def __len__(self) -> int:
@@ -50,13 +50,13 @@ class PilPairs(Dataset[tuple[Tensor, Tensor]]):
         return (torch.from_numpy(np.array(small)).permute(2, 0, 1).float() - 128) / 128
 
 
-def bare_dali(feed: Feed, steps: int) -> Iterator[Any]:
+def bare_dali(feed: LoaderSpec, steps: int) -> Iterator[Any]:
     """DALI's own readers, decoder and resize on the same files in the same order."""
     from nvidia.dali import fn, pipeline_def, types
 
     lists = list(zip(*(feed.files(step) for step in range(steps)), strict=True))
 
-    @pipeline_def(batch_size=BATCH, num_threads=WORKERS, device_id=None, prefetch_queue_depth=2)
+    @pipeline_def(batch_size=BATCH, num_threads=WORKERS, device_id=None, prefetch_queue_depth=2)  # type: ignore[untyped-decorator]
     def pairs() -> tuple[Any, ...]:
         read = [fn.readers.file(files=[file for files in role for file in files])[0] for role in lists]
         decoded = [fn.decoders.image(data, device="cpu", output_type=types.RGB) for data in read]
@@ -68,20 +68,20 @@ def bare_dali(feed: Feed, steps: int) -> Iterator[Any]:
         yield pipeline.run()
 
 
-def rate(batches: Iterator[object]) -> float:
+def rate(batches: Iterator[object], count: int) -> float:
     """Pairs per second, once warm."""
     for _ in range(WARM_UP):
         next(batches)
     started = time.perf_counter()
-    for _ in range(BATCHES):
+    for _ in range(count):
         next(batches)
-    return BATCHES * BATCH / (time.perf_counter() - started)
+    return count * BATCH / (time.perf_counter() - started)
 
 
-def main(dataset: Path, rounds: int) -> None:
+def main(dataset: Path, rounds: int, batches: int) -> None:
     """All four in turn; medians, and the ratios round by round."""
-    pairs, cpu, steps = read_pairs(dataset), torch.device("cpu"), BATCHES + WARM_UP
-    feed = Feed(
+    pairs, cpu, steps = read_pairs(dataset), torch.device("cpu"), batches + WARM_UP
+    feed = LoaderSpec(
         root=dataset.resolve(),
         pairs=pairs,
         batch_size=BATCH,
@@ -99,11 +99,11 @@ def main(dataset: Path, rounds: int) -> None:
             TorchLoader(feed, cpu).batches(0, steps),
         )
         for measured, run in zip(rates.values(), runs, strict=True):
-            measured.append(rate(run))
+            measured.append(rate(run, batches))
         print(f"round {number + 1}:", ", ".join(f"{name} {run[-1]:.0f}" for name, run in rates.items()), flush=True)
     print(f"{len(pairs)} pairs, batches of {BATCH} at {SIZE} px, pairs/s:")
-    for name, run in rates.items():
-        print(f"{name:>16}: median {statistics.median(run):.0f} ({min(run):.0f} to {max(run):.0f})")
+    for name, measured in rates.items():
+        print(f"{name:>16}: median {statistics.median(measured):.0f} ({min(measured):.0f} to {max(measured):.0f})")
     for rival in ("PIL", "bare DALI"):
         ratios = [one / other for one, other in zip(rates["our DALI loader"], rates[rival], strict=True)]
         print(
@@ -112,4 +112,8 @@ def main(dataset: Path, rounds: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 5)
+    main(
+        Path(sys.argv[1]),
+        int(sys.argv[2]) if len(sys.argv) > 2 else 5,
+        int(sys.argv[3]) if len(sys.argv) > 3 else 60,
+    )

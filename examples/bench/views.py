@@ -1,6 +1,6 @@
 """How many views a second one core makes, once the landmarks are known.
 
-    python examples/bench_views.py PHOTOS [COUNT]
+    python examples/bench/views.py PHOTOS [COUNT]
 
 `rotate_view` on photos cut to 256 px around the head, all its preparation included; `frontal_view`
 at 128 px from the same turned heads; and further poses of a head that is prepared already. Then the
@@ -19,15 +19,16 @@ import torch
 from numpy.typing import NDArray
 from torch.profiler import ProfilerActivity, profile
 
-from pipelines.weights.gpu_views import ViewDrawer
+from pipelines.weights.gpu_views import ViewRenderer
 from toolkit.crops.align import AlignConfig, align_photo
-from toolkit.faces.face import Face, Landmarker
+from toolkit.faces.face import Face
 from toolkit.landmarks.finder import open_landmarker
+from toolkit.landmarks.protocols import Landmarker
 from toolkit.photos.decode import read_photo
 from toolkit.photos.files import list_photos
 from toolkit.views import frontal
 from toolkit.views.frontal import frontal_view
-from toolkit.views.rotate import TurnableHead, rotate_view
+from toolkit.views.rotate import RotatableHead, rotate_view
 
 SIDE, YAW, ROUNDS = 256, 40.0, 3
 Cut = tuple[NDArray[np.uint8], Face]
@@ -53,8 +54,8 @@ def read_cut(path: Path, landmarker: Landmarker) -> list[Cut]:
 
 def batch_rate(turned: list[Cut], device: str) -> str:
     """Frontal views a second, drawn in one batch; and the operations and bytes that each takes."""
-    layouts = [frontal.lay_out(*cut, 128, "chin") for cut in turned]
-    draw = ViewDrawer(128, torch.device(device))
+    layouts = [frontal.prepare_view(*cut, 128, "chin") for cut in turned]
+    draw = ViewRenderer(128, torch.device(device))
     rates = []
     for _ in range(ROUNDS + 1):
         started = time.perf_counter()
@@ -75,7 +76,7 @@ def main(folder: Path, count: int) -> None:
     landmarker = open_landmarker()
     cuts = [cut for name in list_photos(folder)[0][:count] for cut in read_cut(folder / name, landmarker)]
     turned = [(view.image, Face(view.landmarks, None)) for view in (rotate_view(*cut, YAW) for cut in cuts)]
-    heads = {id(cut[0]): TurnableHead(*cut) for cut in cuts}
+    heads = {id(cut[0]): RotatableHead(*cut) for cut in cuts}
     frontal_view(*turned[0])
     print(f"{len(cuts)} heads: rotate_view at {SIDE} px {rate(lambda cut: rotate_view(*cut, YAW), cuts)}", end="; ")
     print(f"further poses {rate(lambda cut: heads[id(cut[0])].view(YAW), cuts)}", end="; ")

@@ -1,0 +1,156 @@
+"""Every code block of the README and of docs/ works, every link leads somewhere, and the README stays short.
+
+``console`` and ``python`` blocks run in a folder of small photos, in the order of the page. What ``console`` blocks show
+below a command is compared with what it prints, see :func:`tests.docs.pages.matches`. ``json`` and ``csv`` blocks are
+parsed. ``text`` blocks are trees and output.
+
+``sh`` blocks do not run: they set up environments, need several machines or a GPU, data that is not here, or minutes.
+Each of their commands is checked as far as it goes without running it: ``frontalize`` lines by the command line's own
+parser, ``make`` by the Makefile, scripts by their existence.
+"""
+
+import csv
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from pipelines.cli import app
+from tests.docs.pages import KINDS, PAGES, ROOT, Block, blocks, steps, words
+from tests.docs.workplace import Workplace
+
+README = ROOT / "README.md"
+MAX_README_LINES = 160
+LAUNCHERS = ("srun", "torchrun", "ssh", "nice", "time")  # commands that start another one
+TOOLS = ("pip", "apt-get", "sbatch", "ray", "export", "git", "python", "tensorboard")  # of others: only named
+
+_LINK = re.compile(r"\]\(([^)#\s]+)(?:#([^)\s]+))?\)|\]\(#([^)\s]+)\)")
+_HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_block_of_a_page_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    workplace = Workplace(tmp_path, monkeypatch, exact_counts=page != README)
+    for block in blocks(page):
+        workplace.run(block)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_block_has_a_kind_and_parses(page: Path) -> None:
+    found = blocks(page)
+    assert page.read_text().count("```") == 2 * len(found)
+    for block in found:
+        assert block.kind in KINDS, f"{page.name}, line {block.line}"
+        if block.kind == "json":
+            for line in block.text.splitlines():
+                json.loads(line)
+        elif block.kind == "csv":
+            assert len({len(row) for row in csv.reader(block.text.splitlines())}) == 1
+        elif block.kind == "python":
+            compile(block.text, page.name, "exec")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_command_of_a_page_has_the_options_that_it_shows(page: Path) -> None:
+    for block in blocks(page):
+        for command in _commands(block):
+            _check_command(command, f"{page.name}, line {block.line}: {command}")
+
+
+def test_the_readme_is_short() -> None:
+    assert len(README.read_text().splitlines()) <= MAX_README_LINES
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        *PAGES,
+        *(
+            ROOT / name
+            for name in (
+                "SECURITY.md",
+                "CHANGELOG.md",
+                "models/weights/README.md",
+                "examples/README.md",
+                "tests/data/README.md",
+            )
+        ),
+    ],
+    ids=lambda page: f"{page.parent.name}-{page.stem}",
+)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    for link in _LINK.finditer(page.read_text()):
+        target, heading = link[1] or page.name, link[2] or link[3]
+        if target.startswith(("https://", "mailto:")):
+            continue
+        assert (page.parent / target).exists(), f"{page.name} links to {target}"
+        if heading:
+            assert heading in _anchors(page.parent / target), f"{page.name} links to {target}#{heading}"
+
+
+def test_the_readme_names_every_page_and_every_command() -> None:
+    text = README.read_text()
+    assert [page.name for page in PAGES if page != README and f"docs/{page.name}" not in text] == []
+    assert [name for name in _verbs() if f"frontalize {name}" not in text] == []
+
+
+def _anchors(page: Path) -> set[str]:
+    """The anchors that hosts make of headings."""
+    headings = (heading.replace("`", "").lower() for heading in _HEADING.findall(page.read_text()))
+    return {re.sub(r"[^\w\- ]", "", heading).replace(" ", "-") for heading in headings}
+
+
+def _commands(block: Block) -> list[str]:
+    if block.kind == "console":
+        return [step.command for step in steps(block)]
+    if block.kind != "sh":
+        return []
+    lines = block.text.replace("\\\n", " ").splitlines()
+    return [line for line in lines if line.strip() and not line.startswith("#")]
+
+
+def _check_command(command: str, where: str) -> None:
+    line = words(command)
+    while "=" in line[0] and not line[0].startswith("-"):
+        del line[0]
+        if not line:
+            return
+    if line[0] == "export":
+        return
+    if line[0] in LAUNCHERS:
+        line = line[line.index("frontalize") :] if "frontalize" in line else line
+    if line[0] == "frontalize":
+        _parse(line[1:], where)
+    elif line[0] == "make":
+        assert re.search(rf"^{line[1]}:", (ROOT / "Makefile").read_text(), re.MULTILINE), where
+    for word in line:
+        if word.startswith("examples/"):
+            assert (ROOT / word).exists(), where
+
+
+def _parse(line: list[str], where: str) -> None:
+    """Parse words by the command line's own parser, without running the command."""
+    command: Any = typer.main.get_command(app)
+    while hasattr(command, "commands"):
+        if line[0].startswith("--"):
+            return
+        assert line[0] in command.commands, where
+        command, line = command.commands[line[0]], line[1:]
+    context = command.make_context("frontalize", list(line), resilient_parsing=True)
+    known = {name for option in command.params for name in (*option.opts, *option.secondary_opts)}
+    for word in line:
+        if re.match(r"--?[a-z]", word):
+            assert word.partition("=")[0] in known, where
+    missing = [option.name for option in command.params if option.required and context.params.get(option.name) is None]
+    assert missing == [], where
+
+
+def _verbs() -> list[str]:
+    found = []
+    for name, command in typer.main.get_command(app).commands.items():  # type: ignore[attr-defined]
+        found += [f"{name} {sub}" for sub in getattr(command, "commands", {})] or [name]
+    return found

@@ -1,0 +1,50 @@
+"""Draw sets whose numbers are known."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipelines.evaluate.config import EvaluateConfig
+from pipelines.evaluate.evaluate import Evaluation
+from toolkit.photos.files import encode_image
+from toolkit.photos.types import Image
+from toolkit.records.labels import write_labels
+
+SIDE = 32
+
+
+Draw = Callable[[str, Image], Image]  # an input's name and its target -> the input
+
+
+def texture(seed: int) -> Image:
+    """Something that no other seed looks like, away from black and white."""
+    coarse = np.random.default_rng(seed).integers(80, 170, (8, 8, 3)).astype(np.uint8)
+    return np.asarray(coarse.repeat(SIDE // 8, 0).repeat(SIDE // 8, 1), np.uint8)
+
+
+def draw_set(root: Path, subjects: Mapping[str, Mapping[str, float | None]], draw: Draw, **person: str) -> Path:
+    """Subjects with the names and yaws of their inputs; each target is a texture, each input as ``draw`` says."""
+    rows: list[dict[str, object]] = []
+    for number, (subject, inputs) in enumerate(subjects.items()):
+        target = texture(number)
+        (root / subject).mkdir(parents=True)
+        (root / f"{subject}.png").write_bytes(encode_image(target, ".png"))
+        who = {"subject": subject, "person": person.get(subject)}
+        rows.append({"file": f"{subject}.png", "role": "target", **who})
+        for name, yaw in inputs.items():
+            (root / subject / f"{name}.png").write_bytes(encode_image(draw(f"{subject}/{name}", target), ".png"))
+            rows.append({"file": f"{subject}/{name}.png", "role": "input", "yaw": yaw, **who})
+    write_labels(root, rows)
+    return root
+
+
+def brighter(levels: dict[str, int]) -> Draw:
+    return lambda name, target: target + np.uint8(levels[name])
+
+
+def judged(root: Path, *models: str, recognizer: Path | None = None, **more: Any) -> dict[str, Any]:
+    evaluation = Evaluation(root, EvaluateConfig(models=models, recognizer=recognizer, workers=2, **more))
+    assert sorted(evaluation.run(lambda: False)) == list(range(len(evaluation.pairs)))
+    return evaluation.document()

@@ -1,0 +1,56 @@
+"""A set is divided by person, completely, and the same each time."""
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Run, tree
+from tests.pipelines.pairs.conftest import PEOPLE
+from toolkit.records.labels import LABELS, read_labels, write_labels
+from toolkit.records.subjects import read_pairs
+
+
+def test_a_split_is_by_person_complete_and_the_same_each_time(good: Path, run: Run, tmp_path: Path) -> None:
+    root = Path(shutil.copytree(good, tmp_path / "set"))
+    labels = read_labels(root)
+    rows = [{name: values[number] for name, values in labels.columns.items()} for number in labels.rows.values()]
+    write_labels(root, [row | {"person": "a" if row["subject"].startswith("ann") else row["subject"]} for row in rows])
+    first = run("pairs", "split", root, "--val", "50%", "--json")
+    assert first.exit_code == 0, first.stderr
+    before = {part: tree(root / part) for part in ("train", "val")}
+    assert json.loads(run("pairs", "split", root, "--val", "50%", "--json").stdout) == json.loads(first.stdout)
+    assert {part: tree(root / part) for part in ("train", "val")} == before
+    subjects = {part: {pair.subject for pair in read_pairs(root / part)} for part in ("train", "val")}
+    assert not subjects["train"] & subjects["val"]
+    assert subjects["train"] | subjects["val"] == set(PEOPLE)
+    assert any({"ann", "ann-marie"} <= side for side in subjects.values())
+    assert (root / "val" / f"{min(subjects['val'])}.jpg").stat().st_nlink == 2
+    with (root / "val" / LABELS).open() as file:
+        assert {row["file"] for row in csv.DictReader(file)} == set(before["val"]) - {LABELS}
+    assert len(read_pairs(root)) == 10  # the whole set is still what it was
+    assert run("pairs", "split", root, "--val", "1").exit_code == 0  # another share: nothing stale stays
+    assert len({pair.subject for pair in read_pairs(root / "val")}) in (1, 2)
+    assert len(read_pairs(root / "train")) + len(read_pairs(root / "val")) == 10
+
+
+@pytest.mark.parametrize("share", ["0", "100%", "5", "-3", "half", "nan"])
+def test_a_split_that_leaves_a_side_empty_is_refused(share: str, good: Path, run: Run, tmp_path: Path) -> None:
+    root = Path(shutil.copytree(good, tmp_path / "set"))
+    result = run("pairs", "split", root, "--val", share)
+    assert result.exit_code == 2
+    assert share in result.stderr
+    assert not (root / "train").exists()
+
+
+def test_a_set_that_says_who_validates_is_divided_so(good: Path, run: Run, tmp_path: Path) -> None:
+    root = Path(shutil.copytree(good, tmp_path / "set"))
+    labels = read_labels(root)
+    rows = [{name: values[number] for name, values in labels.columns.items()} for number in labels.rows.values()]
+    given = {"ann": "val", "ann-marie": "test"}
+    write_labels(root, [row | {"partition": given.get(row["subject"], "train")} for row in rows])
+    assert run("pairs", "split", root).exit_code == 0
+    assert {pair.subject for pair in read_pairs(root / "test")} == {"ann-marie"}
+    assert {pair.subject for pair in read_pairs(root / "val")} == {"ann"}

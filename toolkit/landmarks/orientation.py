@@ -1,0 +1,74 @@
+"""The first search in a photo, which also finds its orientation: photos may be rotated by quarters or flipped."""
+
+import math
+from dataclasses import dataclass
+
+from toolkit.landmarks import search_views
+from toolkit.landmarks.detection import Detection, region_around, region_of_detection
+from toolkit.landmarks.mediapipe_graphs import BlazeFace, Frame, MeshModel
+from toolkit.landmarks.search_views import SearchView
+from toolkit.photos.types import Image
+
+# Upright frontal faces score higher: 1 % of 146 scored below 0.84, and no face rotated by 90 degrees above 0.88.
+MIN_UPRIGHT_SCORE = 0.86  # below, the photo may be rotated
+MAX_UPRIGHT_ANGLE = 45.0  # degrees between the face and the vertical: beyond, likewise
+MIN_ROTATED_SCORE = 0.65  # detections in a rotated view with a lower score are ignored
+UNROTATED_BONUS = 0.07  # added to the original orientation: others must score higher by that
+
+
+@dataclass(frozen=True, slots=True)
+class SearchedView:
+    """A view of a photo and the faces detected in it."""
+
+    view: SearchView
+    frame: Frame  # the view's image
+    detections: list[Detection]  # pixels of the view, best score first
+
+
+class OrientationSearch:
+    """Detect faces in a photo, in the orientation in which its first face scores best.
+
+    The result for a photo rotated by 90, 180 or 270 degrees or flipped is the same view: all
+    views are rotated upright and brought to one handedness before a network is applied.
+
+    Args:
+        detector: the first detector.
+        mesh: the mesh network, which confirms an orientation.
+        rotate: also search the photo rotated by quarters. Without it, only the handedness is found.
+    """
+
+    def __init__(self, detector: BlazeFace, mesh: MeshModel, rotate: bool = True) -> None:
+        self._detector, self._mesh, self._rotate = detector, mesh, rotate
+
+    def find(self, photo: Image) -> SearchedView:
+        """Find the best orientation of a photo, (H, W, 3) RGB uint8, and the detections in it."""
+        original = self._search(search_views.original_view(photo))
+        if not self._rotate or (original.detections and not _may_be_rotated(original.detections[0])):
+            return original
+        candidates = [original]
+        for searched in map(self._search, search_views.rotated_views(photo)):
+            if searched.detections and searched.detections[0].score >= MIN_ROTATED_SCORE:
+                candidates.append(searched)
+        return max(candidates, key=lambda one: self._orientation_score(one) + UNROTATED_BONUS * (one is original))
+
+    def _search(self, view: SearchView) -> SearchedView:
+        view = search_views.canonical_flip(view)
+        frame = Frame(view.image)
+        return SearchedView(view, frame, self._detector.find(frame))
+
+    def _orientation_score(self, searched: SearchedView) -> float:
+        """Score an orientation by its best detection, that mesh's presence, and how upright the face is."""
+        if not searched.detections:
+            return 0.0
+        best = searched.detections[0]
+        region = region_of_detection(best)
+        landmarks, presence = self._mesh.fit(searched.frame, region)
+        refitted = region_around(landmarks)
+        _, second_presence = self._mesh.fit(searched.frame, refitted)
+        angle = math.degrees(max(abs(region.angle), abs(refitted.angle)))
+        return best.score + 0.1 * min(presence, second_presence) - 0.002 * angle
+
+
+def _may_be_rotated(detection: Detection) -> bool:
+    angle = math.degrees(abs(region_of_detection(detection).angle))
+    return detection.score < MIN_UPRIGHT_SCORE or angle > MAX_UPRIGHT_ANGLE
