@@ -97,13 +97,13 @@ class AttributeDiscriminator(nn.Module):
             pad = nn.ZeroPad2d((1, 2, 1, 2)) if stride == 1 else nn.ZeroPad2d(1)
             layers += [pad, nn.Conv2d(inner, outer, 4, stride), nn.LeakyReLU(0.2), nn.Dropout(0.25)]
         self.trunk = nn.Sequential(*layers)
-        self.judge = nn.Linear(widths[-1] * (image_size // 8) ** 2, 1)  # named in checkpoints
+        self.head = nn.Linear(widths[-1] * (image_size // 8) ** 2, 1)
         self.traits = nn.Linear(attributes, widths[-1], bias=False) if attributes else None  # likewise
 
     def forward(self, image: Tensor, attributes: Tensor | None = None) -> Tensor:
         """Map (B, 3, S, S) in (-1, 1) and (B, A) to (B,), the probability that each image is generated."""
         features = self.trunk(image)
-        logit = self.judge(features.flatten(1)).flatten()
+        logit = self.head(features.flatten(1)).flatten()
         if self.traits is not None and attributes is not None:
             logit = logit + (self.traits(2 * attributes - 1) * features.mean(dim=(2, 3))).sum(dim=1)
         probability: Tensor = logit.sigmoid()

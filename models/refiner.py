@@ -50,6 +50,8 @@ class Refiner(nn.Module):
         coarse: channels at a quarter, an eighth and a sixteenth of it.
     """
 
+    takes_frontal_view = True  # its inputs are frontal views and their visibility, not crops
+
     def __init__(self, fine: int = 24, coarse: tuple[int, int, int] = (64, 112, 160)) -> None:
         super().__init__()
         quarter, eighth, sixteenth = coarse

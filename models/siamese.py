@@ -59,10 +59,10 @@ class SiameseDiscriminator(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.trunk = Encoder()
-        self.judge = nn.Linear(320, 1)  # named in checkpoints
+        self.head = nn.Linear(320, 1)
         self.apply(init_normal)
 
     def forward(self, image: Tensor) -> Tensor:
         """Map (B, 3, 96, 96) to (B,), the probability that each image is real."""
-        probability: Tensor = self.judge(self.trunk(image).mean(dim=(2, 3))).sigmoid()
+        probability: Tensor = self.head(self.trunk(image).mean(dim=(2, 3))).sigmoid()
         return probability.flatten()

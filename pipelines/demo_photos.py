@@ -1,4 +1,4 @@
-"""The demo's raw material: many "photos" of one public-domain portrait, as messy as a real folder."""
+"""Photos for the demo: variations of one public-domain portrait, as heterogeneous as a real folder."""
 
 import io
 from pathlib import Path
@@ -13,18 +13,18 @@ from toolkit.landmarks.finder import open_landmarker
 from toolkit.photos.files import encode_image, write_atomic
 from toolkit.views.rotate import RotatableHead
 
-PERSON = "collins"  # Eileen Collins, NASA; public domain; travels in scikit-image's wheel
+PERSON = "collins"  # Eileen Collins, NASA; public domain; in scikit-image's wheel
 PHOTOS = 32
-SIDEWAYS = 6  # the EXIF orientation of a phone held upright
+ROTATED = 6  # EXIF orientation of a phone held upright; also the number of the photo that has it
 
 
 def draw_photos(folder: Path, seed: int = 0, faceless: bool = True) -> None:
-    """Write the photos: one as it is, the others with the head turned, lit and cropped at random; and one with no face.
+    """Write the portrait, variations of it with random pose, light and crop, and one photo without a face.
 
     Args:
-        folder: gets a subject's folder.
-        seed: the same one gives the same files.
-        faceless: whether to write the one with no face.
+        folder: in which the folder of the subject is created.
+        seed: of the random numbers; the same seed gives the same files.
+        faceless: write the photo without a face.
 
     Raises:
         ConfigError: scikit-image is not installed.
@@ -36,9 +36,9 @@ def draw_photos(folder: Path, seed: int = 0, faceless: bool = True) -> None:
     write_atomic(subject / "portrait.png", encode_image(portrait, ".png"))
     for number in range(1, PHOTOS):
         turned = head.view(generator.uniform(-50, 50), generator.uniform(-8, 8)).image
-        photo = _another(turned, generator)
-        if number == SIDEWAYS:
-            write_atomic(subject / f"photo-{number:02d}.jpg", _sideways(photo))
+        photo = _warp(turned, generator)
+        if number == ROTATED:
+            write_atomic(subject / f"photo-{number:02d}.jpg", _encode_rotated(photo))
         else:
             suffix = (".jpg", ".png", ".webp")[number % 3]
             write_atomic(subject / f"photo-{number:02d}{suffix}", encode_image(photo, suffix, 90))
@@ -60,25 +60,24 @@ def _coffee() -> NDArray[np.uint8]:
     return np.asarray(data.coffee(), np.uint8)
 
 
-def _another(portrait: NDArray[np.uint8], generator: np.random.Generator) -> NDArray[np.uint8]:
-    """The portrait from another stand, in another light."""
+def _warp(portrait: NDArray[np.uint8], generator: np.random.Generator) -> NDArray[np.uint8]:
+    """Crop the portrait with a random size, rotation and perspective, and change its light."""
     side = int(generator.integers(320, 640))
-    face = np.array([225.0, 115.0])  # where hers is, px
+    face = np.array([225.0, 115.0])  # position in the portrait, pixels
     half = generator.uniform(95, 150)
     lean = generator.uniform(-0.08, 0.08)
     corners = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * half
     angle = np.radians(generator.uniform(-25, 25))
-    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    source = (corners + generator.uniform(-20, 20, 2)) @ turn.T + face
-    tilt = np.array([[0, lean], [1, -lean], [1, 1 + lean], [0, 1 - lean]])
-    target = tilt * side
+    rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    source = (corners + generator.uniform(-20, 20, 2)) @ rotation.T + face
+    target = np.array([[0, lean], [1, -lean], [1, 1 + lean], [0, 1 - lean]]) * side
     matrix = cv2.getPerspectiveTransform(source.astype(np.float32), target.astype(np.float32))
     warped = cv2.warpPerspective(portrait, matrix, (side, side), flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REPLICATE)
-    return _relit(np.asarray(warped, np.uint8), generator)
+    return _change_light(np.asarray(warped, np.uint8), generator)
 
 
-def _relit(photo: NDArray[np.uint8], generator: np.random.Generator) -> NDArray[np.uint8]:
-    """Brightness, a lamp from one side, a colour cast."""
+def _change_light(photo: NDArray[np.uint8], generator: np.random.Generator) -> NDArray[np.uint8]:
+    """Apply a random brightness, a gradient of light, and a color cast."""
     across = np.linspace(-1, 1, photo.shape[1])[None, :, None]
     down = np.linspace(-1, 1, photo.shape[0])[:, None, None]
     direction = generator.uniform(-0.35, 0.35, 2)
@@ -87,10 +86,10 @@ def _relit(photo: NDArray[np.uint8], generator: np.random.Generator) -> NDArray[
     return np.asarray(np.clip(photo * light * cast, 0, 255), np.uint8)
 
 
-def _sideways(photo: NDArray[np.uint8]) -> bytes:
-    """A JPEG stored lying on its side, with the EXIF tag that says so."""
+def _encode_rotated(photo: NDArray[np.uint8]) -> bytes:
+    """Encode a JPEG whose pixels are rotated by 90 degrees, with the EXIF orientation that corrects it."""
     exif = Image.Exif()
-    exif[0x0112] = SIDEWAYS
+    exif[0x0112] = ROTATED
     buffer = io.BytesIO()
     Image.fromarray(np.rot90(photo)).save(buffer, "JPEG", quality=90, exif=exif)
     return buffer.getvalue()

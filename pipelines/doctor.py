@@ -1,4 +1,4 @@
-"""Stage: what this machine has, what frontalize wants, and whether the two fit."""
+"""Stage: compare this machine with the requirements of frontalize."""
 
 import shutil
 import sys
@@ -14,12 +14,12 @@ from packaging.requirements import Requirement
 from toolkit.errors import ConfigError
 
 GIB = 2**30
-WANTED_DISK = 2 * GIB  # a training run with its checkpoints, and some thousand crops
+MIN_DISK = 2 * GIB  # a training run with its checkpoints, and some thousand crops
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One finding."""
+    """The result of one check."""
 
     name: str
     found: str
@@ -27,19 +27,23 @@ class Check:
     verdict: Literal["ok", "warn", "fail"]  # warn: the CPU path works without it
 
 
-def examine(folder: Path) -> Iterator[Check]:
-    """All checks, cheapest first; ``folder`` is where the free disk is looked at."""
+def run_checks(folder: Path) -> Iterator[Check]:
+    """Run all checks, the fastest first.
+
+    Args:
+        folder: whose disk is checked.
+    """
     yield _python()
     yield from _packages()
-    yield _tried("landmark models", "a face graph that runs", _landmarks, "fail")
-    yield _tried("torch", "a convolution on the CPU", _torch, "fail")
-    yield _tried("DALI on the CPU", "a decoded JPEG", _dali, "warn")
+    yield _try("landmark models", "a face graph that runs", _landmarks, "fail")
+    yield _try("torch", "a convolution on the CPU", _torch, "fail")
+    yield _try("DALI on the CPU", "a decoded JPEG", _dali, "warn")
     yield from _cuda()
     yield _disk(folder)
 
 
 def cpu_path_works(checks: list[Check]) -> bool:
-    """Whether everything runs here without a GPU."""
+    """Return whether everything works without a GPU."""
     return all(check.verdict != "fail" for check in checks)
 
 
@@ -51,11 +55,11 @@ def _python() -> Check:
 
 def _packages() -> Iterator[Check]:
     try:
-        wanted = [Requirement(line) for line in requires("frontalize") or []]
+        requirements = [Requirement(line) for line in requires("frontalize") or []]
     except PackageNotFoundError:
         yield Check("frontalize", "not installed", "pip install .", "fail")
         return
-    for requirement in wanted:
+    for requirement in requirements:
         if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
             continue
         bound = str(requirement.specifier) or "any"
@@ -68,11 +72,11 @@ def _packages() -> Iterator[Check]:
         yield Check(requirement.name, found, bound, "ok" if fits else "warn")
 
 
-def _tried(name: str, wanted: str, attempt: Callable[[], str], otherwise: Literal["warn", "fail"]) -> Check:
+def _try(name: str, wanted: str, attempt: Callable[[], str], on_error: Literal["warn", "fail"]) -> Check:
     try:
         return Check(name, attempt(), wanted, "ok")
     except (ImportError, OSError, RuntimeError, ValueError, AttributeError, ConfigError) as error:
-        return Check(name, f"{type(error).__name__}: {error}".splitlines()[0][:100], wanted, otherwise)
+        return Check(name, f"{type(error).__name__}: {error}".splitlines()[0][:100], wanted, on_error)
 
 
 def _landmarks() -> str:
@@ -108,10 +112,10 @@ def _cuda() -> Iterator[Check]:
     yield Check("CUDA", f"{torch.version.cuda}: {', '.join(names)}", "optional", "ok")
     from pipelines.train.data.dali_loader import decode_once
 
-    yield _tried("DALI on the GPU", "a decoded JPEG", lambda: str(decode_once(torch.device("cuda", 0))), "warn")
+    yield _try("DALI on the GPU", "a decoded JPEG", lambda: str(decode_once(torch.device("cuda", 0))), "warn")
 
 
 def _disk(folder: Path) -> Check:
     free = shutil.disk_usage(folder).free
     found = f"{free / GIB:.1f} GiB free in {folder}"
-    return Check("disk", found, f"{WANTED_DISK / GIB:.0f} GiB", "ok" if free >= WANTED_DISK else "warn")
+    return Check("disk", found, f"{MIN_DISK / GIB:.0f} GiB", "ok" if free >= MIN_DISK else "warn")

@@ -13,7 +13,7 @@ from pipelines.batch.config import FrontalizeConfig
 from pipelines.photo_jobs.crops import resize_square
 from pipelines.photo_jobs.gpu_inputs import GpuViewOutput
 from pipelines.photo_jobs.job import PhotoResult, crash_outcome
-from pipelines.photo_jobs.pastes import PatchOutput, paste_refined
+from pipelines.photo_jobs.pastes import PasteOutput, paste_refined
 from pipelines.runtime.image_writer import encode_output, write_output
 from pipelines.runtime.plan import Job
 from pipelines.runtime.stage_timer import record_stages, stage
@@ -80,12 +80,12 @@ def faces_in_batches(
 
 
 def network_inputs(photo: PhotoResult[Any]) -> list[NetworkInput]:
-    """What the network sees of a photo: the square of each patch, or the one view or crop."""
+    """What the network sees of a photo: the square of each view, or the one view or crop."""
     output = photo.required_output()
-    if isinstance(output, PatchOutput):
-        return [patch.network_inputs for patch in output.patches]
-    if isinstance(output, GpuViewOutput) and output.layout is not None:
-        return [output.layout]
+    if isinstance(output, PasteOutput):
+        return [view.network_inputs for view in output.views]
+    if isinstance(output, GpuViewOutput) and output.view_inputs is not None:
+        return [output.view_inputs]
     return [output.images]
 
 

@@ -16,7 +16,7 @@ from pipelines.batch.faces import PhotoFaces, faces_in_batches, in_threads, writ
 from pipelines.photo_jobs.crops import CROP_VERSION, AlignedCrops, WholePhotos
 from pipelines.photo_jobs.gpu_inputs import GpuViews
 from pipelines.photo_jobs.job import PhotoFunction, PhotoResult, map_block, process_photo
-from pipelines.photo_jobs.pastes import DEFAULT_SIZE, PASTE_VERSION, FacePatches
+from pipelines.photo_jobs.pastes import DEFAULT_SIZE, PASTE_VERSION, PasteableViews
 from pipelines.photo_jobs.views import VIEW_VERSION, FrontalViews
 from pipelines.runtime.config import BulkConfig, JobLimits
 from pipelines.runtime.devices import bulk_devices
@@ -100,7 +100,7 @@ class Frontalizer:
         """What a worker process calls once to get the function that prepares a photo for this model."""
         config, model = self._config, self._model
         if config.paste_back:
-            return partial(FacePatches, config.size or DEFAULT_SIZE, config.max_turn)
+            return partial(PasteableViews, config.size or DEFAULT_SIZE, config.max_turn)
         if model.takes_frontal_view:  # the face is searched in aligned crops too: the view is rendered from its mesh
             size = config.size or self.card.image_size
             if self.devices[0].type in VIEW_DEVICES and size % 4 == 0:

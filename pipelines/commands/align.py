@@ -34,6 +34,17 @@ from toolkit.landmarks.config import FindConfig
 
 CROP, FIND, DEFAULT = AlignConfig(), FindConfig(), AlignPhotosConfig()
 
+KeepExif = Annotated[bool, typer.Option("--keep-exif", help="Copy the photo's EXIF into the crops.")]
+MinPresence = Annotated[float, typer.Option(help="Minimum confidence of the mesh network, 0 to 1.")]
+Retries = Annotated[bool, typer.Option(help="Retry padded, flipped, rotated and in tiles where no face is found.")]
+RefineProfiles = Annotated[bool, typer.Option(help="Average several landmark fits on profile faces.")]
+Detector = Annotated[
+    str | None, typer.Option(help="One more detector for retries: a YuNet .onnx, a registered name or module:Class.")
+]
+Landmarker = Annotated[
+    str | None, typer.Option(help="Another landmarker: a face_landmarker.task, a registered name or module:Class.")
+]
+
 
 def align(
     source: Source,
@@ -45,26 +56,13 @@ def align(
     margin: Annotated[float, typer.Option(help="Extra border around the crop, as a share of its side.")] = CROP.margin,
     format: Annotated[ImageFormat, typer.Option(help="Image format of the crops.")] = DEFAULT.format,
     quality: Quality = DEFAULT.quality,
-    keep_exif: Annotated[
-        bool, typer.Option("--keep-exif", help="Copy the photo's EXIF into the crops.")
-    ] = DEFAULT.keep_exif,
+    keep_exif: KeepExif = DEFAULT.keep_exif,
     min_detection: Annotated[float, typer.Option(help="Minimum score of a detection, 0 to 1.")] = FIND.min_detection,
-    min_presence: Annotated[
-        float, typer.Option(help="Minimum confidence of the mesh network, 0 to 1.")
-    ] = FIND.min_presence,
-    retries: Annotated[
-        bool, typer.Option(help="Retry padded, flipped, rotated and in tiles where no face is found.")
-    ] = FIND.retries,
-    refine_profiles: Annotated[
-        bool, typer.Option(help="Average several landmark fits on profile faces.")
-    ] = FIND.refine_profiles,
-    detector: Annotated[
-        str | None, typer.Option(help="One more detector for retries: a YuNet .onnx, a registered name, module:Class.")
-    ] = None,
-    landmarker: Annotated[
-        str | None,
-        typer.Option(help="Landmarker to use instead: a face_landmarker.task, a registered name, module:Class."),
-    ] = None,
+    min_presence: MinPresence = FIND.min_presence,
+    retries: Retries = FIND.retries,
+    refine_profiles: RefineProfiles = FIND.refine_profiles,
+    detector: Detector = None,
+    landmarker: Landmarker = None,
     device: Device = "auto",
     workers: Workers = CORES,
     max_rejects: MaxRejects = ALL,

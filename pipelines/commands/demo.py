@@ -29,7 +29,7 @@ from toolkit.photos.files import encode_image, write_atomic
 STEPS, BATCH_SIZE = 150, 8
 FASTER = {"learning_rate": "6e-4"}  # three times the recipe's: one face is learnt quickly
 DEFAULT_MODEL = "refiner"
-SHOWN = 10  # photos on the contact sheet
+MAX_PHOTOS = 10  # on the contact sheet
 
 
 def demo(
@@ -79,7 +79,7 @@ def _show(
     console: Console, out: Path, photos: Path, folders: dict[str, Path], bulk: BulkConfig, stop: Interrupt
 ) -> tuple[Path, Path]:
     sheet, page = out / "contact-sheet.png", out / "report.html"
-    strips = read_strips(photos, folders, SHOWN)
+    strips = read_strips(photos, folders, MAX_PHOTOS)
     write_atomic(sheet, encode_image(contact_sheet(strips), ".png"))
     draw_page(console, Report(folders["frontal"], page, ReportConfig(photos=photos)), bulk.workers, stop)
     return sheet, page

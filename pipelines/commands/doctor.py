@@ -8,15 +8,15 @@ from rich.table import Table
 
 from pipelines.commands.terminal.console import Console
 from pipelines.commands.terminal.options import Json, Quiet
-from pipelines.doctor import Check, cpu_path_works, examine
+from pipelines.doctor import Check, cpu_path_works, run_checks
 
-COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
+COLORS = {"ok": "green", "warn": "yellow", "fail": "red"}
 
 
 def doctor(json: Json = False, quiet: Quiet = False) -> None:
     """Check Python, all dependencies, landmark models, DALI, CUDA and disk; exit with 0 if the CPU path works."""
     console = Console(json, quiet)
-    checks = list(examine(Path.cwd()))
+    checks = list(run_checks(Path.cwd()))
     works = cpu_path_works(checks)
     console.print_table(_table(checks))
     console.print("the CPU path works" if works else "the CPU path does not work: see the lines in red")
@@ -28,5 +28,5 @@ def doctor(json: Json = False, quiet: Quiet = False) -> None:
 def _table(checks: list[Check]) -> Table:
     table = Table("check", "found", "wanted", "verdict")
     for check in checks:
-        table.add_row(check.name, check.found, check.wanted, f"[{COLOURS[check.verdict]}]{check.verdict}[/]")
+        table.add_row(check.name, check.found, check.wanted, f"[{COLORS[check.verdict]}]{check.verdict}[/]")
     return table

@@ -62,7 +62,9 @@ def short_names(names: Sequence[str]) -> list[str]:
     return short if len(set(filter(None, short))) == len(names) else list(names)
 
 
-def load_candidate_model(name: str, size: int, batch_size: int, device: torch.device) -> CandidateModel:
+def load_candidate_model(
+    name: str, size: int, batch_size: int, device: torch.device, recipe: Path | None = None
+) -> CandidateModel:
     """Load a model by its name.
 
     Args:
@@ -71,8 +73,10 @@ def load_candidate_model(name: str, size: int, batch_size: int, device: torch.de
         size: side of the faces to generate, pixels.
         batch_size: faces per pass of a network.
         device: of a network.
+        recipe: the user's recipe file that defines the network, where that is not built in.
 
     Raises:
+        ConfigError: the recipe file cannot be used.
         CheckpointError: no such model, or a generator that does not take chin crops.
     """
     if name == "raw":
@@ -82,7 +86,7 @@ def load_candidate_model(name: str, size: int, batch_size: int, device: torch.de
     if not (weights := weights_path(name)).is_file():
         known = ", ".join((*WITHOUT_NETWORK, *BUILT_IN))
         raise CheckpointError(f"model {name}: no such file, and none of {known}; give a run's generator.safetensors")
-    generator = Generator(weights, batch_size, device)
+    generator = Generator(weights, batch_size, device, recipe=recipe)
     if generator.card.template != "chin":
         raise CheckpointError(f"model {name}: takes {generator.card.template} crops; paired sets contain chin crops")
     if generator.takes_frontal_view:

@@ -52,7 +52,8 @@ class Evaluation:
         self.device = choose_device(config.device)
         self.size = config.size or self._target_side()
         self.candidates = [
-            load_candidate_model(name, self.size, config.batch_size, self.device) for name in config.models
+            load_candidate_model(name, self.size, config.batch_size, self.device, config.recipe)
+            for name in config.models
         ]
         self._recognizers: list[Recognizer] = []  # one for each thread
         if config.recognizer is not None:

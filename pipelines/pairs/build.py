@@ -91,8 +91,8 @@ def build_pairs(
         except PhotoRejected as error:
             refusals += [error_outcome(crop.source, error) for crop in group]
     if not jobs:
-        error = _no_target if any(len(group) > 1 for group in groups.values()) else _no_subject
-        raise error(config, f"{len(crops)} crops in {aligned}", crops[0].source if crops else "none")
+        explain = _no_target if any(len(group) > 1 for group in groups.values()) else _no_subject
+        raise explain(config, f"{len(crops)} crops in {aligned}", crops[0].source if crops else "none")
     plan = Plan(source, out.resolve(), [job for job, _ in jobs.values()], refusals, Counter())
     return plan, _run(plan, jobs, config, overwrite)
 

@@ -68,7 +68,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A defect of the set, or a fact worth knowing."""
+    """A defect of the set, or a note on it."""
 
     code: str  # a key of REMEDIES
     files: list[str]

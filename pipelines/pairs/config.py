@@ -47,7 +47,7 @@ class SynthConfig:
     size: int = 128  # side of the crops, pixels
     max_turn: float = 12.0  # degrees: photos turned further are no targets
     subjects: str | None = None  # identities, as for `pairs build`: a split keeps photos of one person together
-    round_trip: bool = False  # bring the views back to the front by geometry: inputs are frontal, with masks
+    round_trip: bool = False  # frontalize the views by geometry: inputs are frontal, with masks
     degrade: float = 0.0  # strength of the degradation before that, 0 to 1; see toolkit.photos.degrade
     depth_jitter: float = 0.0  # strength of random depth changes of the head, 0 to 1; see toolkit.faces.depth_jitter
     min_sharpness: float = 20.0  # see toolkit.faces.quality.sharpness

@@ -21,7 +21,7 @@ from toolkit.photos.files import list_photos
 from toolkit.records.labels import LABELS, Labels, read_labels
 from toolkit.records.subjects import find_splits, read_layout
 
-NOTES = frozenset({"sorted-order", "other-crop", "mixed-sizes", "same-photo"})  # worth knowing, but no failure
+NOTES = frozenset({"sorted-order", "other-crop", "mixed-sizes", "same-photo"})  # reported, but no failure
 
 
 class Verification:

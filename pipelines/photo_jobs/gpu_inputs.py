@@ -14,7 +14,7 @@ from toolkit.views.frontal import ViewInputs, prepare_view
 class GpuViewOutput(PhotoOutput):
     """No images, but what one is rendered from."""
 
-    layout: ViewInputs | None = None  # of the largest face
+    view_inputs: ViewInputs | None = None  # of the largest face
 
 
 class GpuViews:
@@ -32,4 +32,4 @@ class GpuViews:
         config = self._config
         [crop] = align_photo(photo, self._landmarker.landmarker, config)
         pixels, face = self._landmarker.pixels_and_face(photo, crop)
-        return GpuViewOutput([], [crop.ledger_row()], layout=prepare_view(pixels, face, config.size, config.template))
+        return GpuViewOutput([], [crop.ledger_row()], view_inputs=prepare_view(pixels, face, config.size, config.template))

@@ -1,4 +1,4 @@
-"""Frontal faces pasted back into their photos: the patches of a photo, and the photo put together again."""
+"""Photo functions for pasting frontal faces back into their photos."""
 
 import hashlib
 from collections.abc import Sequence
@@ -19,13 +19,13 @@ PASTE_VERSION = 2  # raised when the same photo is pasted differently: finished 
 
 
 @dataclass(slots=True)
-class PatchOutput(PhotoOutput):
-    """No images, but the patches of the photo's faces, for a network to refine."""
+class PasteOutput(PhotoOutput):
+    """No images, but a frontal view of each face, for a network to refine."""
 
-    patches: list[PasteableView] = field(default_factory=list)
+    views: list[PasteableView] = field(default_factory=list)
 
 
-class FacePatches:
+class PasteableViews:
     """Turn every face of a photo to the front that is not turned too far. Loads the landmark models.
 
     Args:
@@ -37,8 +37,8 @@ class FacePatches:
         self._config, self._max_turn = AlignConfig(size=size, faces="all"), max_turn
         self._landmarker = ViewLandmarker()
 
-    def __call__(self, photo: Photo, job: Job) -> PatchOutput:
-        """The patches, and a row for every face, with ``turn`` in degrees and whether it is ``pasted``.
+    def __call__(self, photo: Photo, job: Job) -> PasteOutput:
+        """A view of each frontal face, and a row for every face, with ``turn`` in degrees and whether it is ``pasted``.
 
         Raises:
             PhotoRejected: ``turned``, no face is frontal enough; or as :func:`align_photo` says.
@@ -53,36 +53,36 @@ class FacePatches:
                 "raise that (45 at most), or leave out --paste-back",
             )
         pixels, _ = photo.pixels()
-        patches, rows = [], []
+        views, rows = [], []
         for crop in crops:
             pasted = crop.pose.turn <= self._max_turn
             rows.append(crop.ledger_row() | {"turn": round(crop.pose.turn, 1), "pasted": pasted})
             if pasted:
-                patches.append(prepare_paste(pixels, self._landmarker.refined(pixels, crop.face), self._config.size))
-        return PatchOutput([], rows, patches=patches)
+                views.append(prepare_paste(pixels, self._landmarker.refined(pixels, crop.face), self._config.size))
+        return PasteOutput([], rows, views=views)
 
 
 class PastedPhotos:
-    """Give the whole photo with the geometric views of its faces pasted; arguments as for :class:`FacePatches`."""
+    """Give the whole photo with the geometric views of its faces pasted; arguments as for :class:`PasteableViews`."""
 
     def __init__(self, size: int, max_turn: float) -> None:
-        self._patches = FacePatches(size, max_turn)
+        self._make_views = PasteableViews(size, max_turn)
 
     def __call__(self, photo: Photo, job: Job) -> PhotoOutput:
         """One image, and a row for every face."""
-        output = self._patches(photo, job)
-        return PhotoOutput([paste(photo.pixels()[0], output.patches)], output.faces)
+        output = self._make_views(photo, job)
+        return PhotoOutput([paste(photo.pixels()[0], output.views)], output.faces)
 
 
-def paste_refined(source: Path, result: PhotoResult[PatchOutput], faces: Sequence[Image]) -> Image:
+def paste_refined(source: Path, result: PhotoResult[PasteOutput], faces: Sequence[Image]) -> Image:
     """Put the refined faces of a photo back into it.
 
     The photo is read again: thousands are in progress, too many to keep their pixels.
 
     Args:
         source: the folder of the photos.
-        result: of :class:`FacePatches`.
-        faces: one for each of its patches, as large as their squares, RGB.
+        result: of :class:`PasteableViews`.
+        faces: one for each of its views, as large as its network inputs, RGB.
 
     Raises:
         PhotoFailed: ``changed``, the file is another one now; or it cannot be read any more.
@@ -90,8 +90,8 @@ def paste_refined(source: Path, result: PhotoResult[PatchOutput], faces: Sequenc
     data = read_bytes(source / result.job.input)
     if hashlib.sha256(data).hexdigest() != result.file["sha256"]:
         raise PhotoFailed("changed", "the file changed while it was worked on; run the same command again")
-    patches = result.required_output().patches
-    refined = [patch.with_refined(face) for patch, face in zip(patches, faces, strict=True)]
+    views = result.required_output().views
+    refined = [view.with_refined(face) for view, face in zip(views, faces, strict=True)]
     try:
         return paste(Photo(data).pixels()[0], refined)
     except PROCESSING_ERRORS as error:

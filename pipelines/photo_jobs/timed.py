@@ -35,6 +35,6 @@ class TimedLandmarker:
     landmarker: Landmarker
 
     def find(self, photo: Image, every: bool = False) -> list[Face]:
-        """See :class:`toolkit.faces.face.Landmarker`."""
+        """See :class:`toolkit.landmarks.protocols.Landmarker`."""
         with stage("landmarks"):
             return self.landmarker.find(photo, every)

@@ -33,3 +33,6 @@ RENAMED_OPTIONS: dict[str, str] = {
     "--steady": "--refine-profiles",
     "--no-steady": "--no-refine-profiles",
 }
+
+# Tensors in the state of older runs' networks -> their names today.
+RENAMED_TENSORS: dict[str, str] = {"judge.weight": "head.weight", "judge.bias": "head.bias"}

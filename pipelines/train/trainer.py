@@ -16,6 +16,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from pipelines.runtime.devices import open_fabric
 from pipelines.runtime.interrupt import Stop
+from pipelines.runtime.renamed import RENAMED_TENSORS
 from pipelines.train.config import TrainConfig
 from pipelines.train.contour_weights import contour_weights
 from pipelines.train.data.batches import Loader, LoaderSpec, PairBatch
@@ -162,7 +163,8 @@ class Training:
         state = load_state(path)
         try:
             for name, part in self._recipe.state().items():
-                part.load_state_dict(state["recipe"][name])
+                stored = state["recipe"][name]
+                part.load_state_dict({RENAMED_TENSORS.get(key, key): value for key, value in stored.items()})
             if self._average is not None:
                 self._average.load_state_dict(state["average"])
             torch.set_rng_state(state["random"])

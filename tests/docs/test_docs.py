@@ -1,12 +1,13 @@
 """Every code block of the README and of docs/ works, every link leads somewhere, and the README stays short.
 
-``console`` and ``python`` blocks run in a folder of small photos, in the order of the page. What ``console`` blocks show
-below a command is compared with what it prints, see :func:`tests.docs.pages.matches`. ``json`` and ``csv`` blocks are
-parsed. ``text`` blocks are trees and output.
+``console`` and ``python`` blocks run in a folder of small photos, in the order of the page; training is cut to two
+steps. What a ``console`` block shows below a command is compared with what it prints, see
+:func:`tests.docs.pages.matches`. A ``text`` block is the output of the Python block before it, or a tree. ``json`` and
+``csv`` blocks are parsed.
 
-``sh`` blocks do not run: they set up environments, need several machines or a GPU, data that is not here, or minutes.
-Each of their commands is checked as far as it goes without running it: ``frontalize`` lines by the command line's own
-parser, ``make`` by the Makefile, scripts by their existence.
+``sh`` blocks do not run: they set up an environment, need several machines, a GPU or data that is not here, or take
+minutes. Their commands are checked without running them: ``frontalize`` by the command line's own parser, ``make`` by
+the Makefile, scripts by their existence.
 """
 
 import csv
@@ -19,13 +20,17 @@ import pytest
 import typer
 
 from pipelines.cli import app
+from pipelines.pairs.checks import REMEDIES
+from pipelines.train.recipes.registry import RECIPES
 from tests.docs.pages import KINDS, PAGES, ROOT, Block, blocks, steps, words
-from tests.docs.workplace import Workplace
+from tests.docs.workplace import SHELL, Workplace
 
 README = ROOT / "README.md"
 MAX_README_LINES = 160
-LAUNCHERS = ("srun", "torchrun", "ssh", "nice", "time")  # commands that start another one
-TOOLS = ("pip", "apt-get", "sbatch", "ray", "export", "git", "python", "tensorboard")  # of others: only named
+LAUNCHERS = ("srun", "torchrun")  # commands that start another one
+TOOLS = ("pip", "apt-get", "sbatch", "ray", "python", "make")
+CARD = ROOT / "models" / "weights" / "README.md"
+LINKING = [*PAGES, CARD, *(ROOT / name for name in ("SECURITY.md", "CHANGELOG.md", "examples/README.md"))]
 
 _LINK = re.compile(r"\]\(([^)#\s]+)(?:#([^)\s]+))?\)|\]\(#([^)\s]+)\)")
 _HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
@@ -37,6 +42,7 @@ def test_every_block_of_a_page_runs(page: Path, tmp_path: Path, monkeypatch: pyt
     workplace = Workplace(tmp_path, monkeypatch, exact_counts=page != README)
     for block in blocks(page):
         workplace.run(block)
+    workplace.finish()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
@@ -46,15 +52,14 @@ def test_every_block_has_a_kind_and_parses(page: Path) -> None:
     for block in found:
         assert block.kind in KINDS, f"{page.name}, line {block.line}"
         if block.kind == "json":
-            for line in block.text.splitlines():
-                json.loads(line)
+            json.loads(block.text)
         elif block.kind == "csv":
             assert len({len(row) for row in csv.reader(block.text.splitlines())}) == 1
         elif block.kind == "python":
             compile(block.text, page.name, "exec")
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", [*PAGES, CARD], ids=lambda page: f"{page.parent.name}-{page.stem}")
 def test_every_command_of_a_page_has_the_options_that_it_shows(page: Path) -> None:
     for block in blocks(page):
         for command in _commands(block):
@@ -65,23 +70,7 @@ def test_the_readme_is_short() -> None:
     assert len(README.read_text().splitlines()) <= MAX_README_LINES
 
 
-@pytest.mark.parametrize(
-    "page",
-    [
-        *PAGES,
-        *(
-            ROOT / name
-            for name in (
-                "SECURITY.md",
-                "CHANGELOG.md",
-                "models/weights/README.md",
-                "examples/README.md",
-                "tests/data/README.md",
-            )
-        ),
-    ],
-    ids=lambda page: f"{page.parent.name}-{page.stem}",
-)
+@pytest.mark.parametrize("page", LINKING, ids=lambda page: f"{page.parent.name}-{page.stem}")
 def test_every_link_leads_somewhere(page: Path) -> None:
     for link in _LINK.finditer(page.read_text()):
         target, heading = link[1] or page.name, link[2] or link[3]
@@ -96,6 +85,16 @@ def test_the_readme_names_every_page_and_every_command() -> None:
     text = README.read_text()
     assert [page.name for page in PAGES if page != README and f"docs/{page.name}" not in text] == []
     assert [name for name in _verbs() if f"frontalize {name}" not in text] == []
+
+
+def test_the_codes_of_verify_are_explained() -> None:
+    text = (ROOT / "docs" / "paired-sets.md").read_text()
+    assert [code for code in REMEDIES if f"`{code}`" not in text] == []
+
+
+def test_every_recipe_is_in_the_docs() -> None:
+    text = (ROOT / "docs" / "training.md").read_text()
+    assert [name for name in RECIPES if f"`{name}`" not in text.replace("`-v2`", "`siamese-gan-v2`")] == []
 
 
 def _anchors(page: Path) -> set[str]:
@@ -115,17 +114,15 @@ def _commands(block: Block) -> list[str]:
 
 def _check_command(command: str, where: str) -> None:
     line = words(command)
-    while "=" in line[0] and not line[0].startswith("-"):
+    while "=" in line[0]:  # NAME=value before the command
         del line[0]
-        if not line:
-            return
-    if line[0] == "export":
-        return
     if line[0] in LAUNCHERS:
-        line = line[line.index("frontalize") :] if "frontalize" in line else line
+        line = line[line.index("frontalize") :]
     if line[0] == "frontalize":
         _parse(line[1:], where)
-    elif line[0] == "make":
+    else:
+        assert line[0] in (*TOOLS, *SHELL), where
+    if line[0] == "make":
         assert re.search(rf"^{line[1]}:", (ROOT / "Makefile").read_text(), re.MULTILINE), where
     for word in line:
         if word.startswith("examples/"):

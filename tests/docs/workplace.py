@@ -42,6 +42,7 @@ class Workplace:
         self._names: dict[str, Any] = {"__name__": "page"}
         self._code, self._printed = 0, ""  # of the last command or Python block
         patch.chdir(folder)
+        patch.setenv("LC_ALL", "C")  # the order of `ls`
         patch.syspath_prepend(folder)
         _add_photos(folder)
 
@@ -55,6 +56,10 @@ class Workplace:
         elif block.kind == "text" and self._printed:
             assert matches(block.text.splitlines(), self._printed, self._exact), self._printed
             self._printed = ""
+
+    def finish(self) -> None:
+        """Fail the test if the last command failed."""
+        assert self._code == 0, self._printed
 
     def _run_step(self, step: Step) -> None:
         if step.command == "echo $?":
@@ -83,7 +88,7 @@ class Workplace:
 
     def _run_frontalize(self, line: list[str]) -> str:
         verb = " ".join(line[: 2 if line[0] == "pairs" else 1])
-        workers = ("--workers", "2") if verb in WORKERS and "--workers" not in line else ()
+        workers = ("--workers", "1") if verb in WORKERS and "--workers" not in line else ()
         result = CliRunner().invoke(app, [*line, *SHORTER.get(verb, ()), *workers])
         self._code = result.exit_code
         if result.exception is not None and not isinstance(result.exception, SystemExit):

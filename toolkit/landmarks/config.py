@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from toolkit.errors import ConfigError
-from toolkit.landmarks.registry import DETECTORS, LANDMARKERS, find_class
+from toolkit.landmarks.protocols import DETECTORS, LANDMARKERS, find_class
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -12,7 +12,7 @@ class FindConfig:
     """How faces are found.
 
     ``detector`` and ``landmarker`` are each the path of a model file, a name registered in
-    :mod:`toolkit.landmarks.registry`, or ``module:Class``; None means the models in MediaPipe's wheel.
+    :mod:`toolkit.landmarks.protocols`, or ``module:Class``; None means the models in MediaPipe's wheel.
     """
 
     min_detection: float = 0.5  # detections with a lower score are dropped, 0 to 1
@@ -34,7 +34,7 @@ class FindConfig:
 
     @property
     def is_built_in(self) -> bool:
-        """Whether no class of :mod:`toolkit.landmarks.registry` is used."""
+        """Whether only built-in classes and model files are used."""
         given = ((DETECTORS, self.detector), (LANDMARKERS, self.landmarker))
         return all(name is None or find_class(registered, str(name)) is None for registered, name in given)
 

@@ -20,8 +20,7 @@ from toolkit.landmarks.detection import MESH_MARGIN, Detection, region_around, r
 from toolkit.landmarks.mediapipe_graphs import BlazeFace, Frame, MeshModel
 from toolkit.landmarks.mediapipe_tasks import TaskFaceFinder
 from toolkit.landmarks.orientation import MIN_ROTATED_SCORE, OrientationSearch, SearchedView
-from toolkit.landmarks.protocols import Detector, Landmarker
-from toolkit.landmarks.registry import DETECTORS, LANDMARKERS, find_class
+from toolkit.landmarks.protocols import DETECTORS, LANDMARKERS, Detector, Landmarker, find_class
 from toolkit.landmarks.search_views import SearchView
 from toolkit.landmarks.yunet import YuNet
 from toolkit.photos.types import Image

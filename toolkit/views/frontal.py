@@ -48,9 +48,9 @@ class ViewInputs:
     """The inputs of :func:`render_view`: a head of V vertices, textured with the photo."""
 
     texture: Image  # (H, W, 3) RGB: the part of the photo with the head, the background replaced by the person's colors
-    texture_xy: FloatImage  # (V, 2) pixels of the texture: where each vertex has its color
-    view_xyz: FloatImage  # (V, 3) pixels of the view: where each vertex is drawn, z away from the camera
-    visibility: FloatImage  # (V,) how well the photo shows each vertex: 1 facing the camera, 0 hidden
+    texture_xy: NDArray[np.float32]  # (V, 2) pixels of the texture: where each vertex has its color
+    view_xyz: NDArray[np.float32]  # (V, 3) pixels of the view: where each vertex is drawn, z away from the camera
+    visibility: NDArray[np.float32]  # (V,) how well the photo shows each vertex: 1 facing the camera, 0 hidden
     background: Image  # (BACKGROUND_SIZE, BACKGROUND_SIZE, 3) RGB: the photo's background, out of focus
 
 

@@ -62,17 +62,17 @@ def _find(source: Path, name: str) -> Path | None:
 
 
 def _digest(paths: dict[str, Path | None]) -> str:
-    whole = hashlib.sha256()
+    digest = hashlib.sha256()
     for name, path in paths.items():
-        whole.update(name.encode() + (path.read_bytes() if path else b""))
-    return whole.hexdigest()
+        digest.update(name.encode() + (path.read_bytes() if path else b""))
+    return digest.hexdigest()
 
 
 def _attributes(path: Path | None, source: Path) -> dict[str, dict[str, Any]]:
     """Read the attributes of each photo, without suffix: columns of labels.csv, 1 or 0."""
     if path is None:
         places = ", ".join(str((source / folder).resolve()) for folder in _FOLDERS)
-        raise ConfigError(f"SRC {source}: no {_ATTRIBUTES}.txt; looked in {places}. It comes with CelebA, in Anno/")
+        raise ConfigError(f"SRC {source}: no {_ATTRIBUTES}.txt; searched in {places}; it is part of CelebA, in Anno/")
     lines = _lines(path)
     _, header = next(lines, (0, []))
     if len(header) == 1 and header[0].isdecimal():  # the count of photos

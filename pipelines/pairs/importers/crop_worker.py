@@ -51,10 +51,10 @@ class ImportedCrops:
         Raises:
             PhotoRejected: ``not-square``, or as the importer's crop function says.
         """
-        whole = stays_whole(photo.size, self._config, self._importer)
-        if not whole or self._importer.measures_all:
+        unchanged = is_crop(photo.size, self._config, self._importer)
+        if not unchanged or self._importer.measures_all:
             image, row = self._importer.crop(photo, self._source, job.input, self._landmarker(), self._config.size)
-        if not whole:
+        if not unchanged:
             return ImportOutput([image], [row])
         row = (row if self._importer.measures_all else {}) | {"matrix": _IDENTITY}
         return ImportOutput([photo.pixels()[0]], [row], original=_original_file(read_bytes(self._source / job.input)))
@@ -68,7 +68,7 @@ def encode_import(config: ImportConfig, job: Job, output: ImportOutput) -> list[
     return [(job.stem + suffix, data)]
 
 
-def stays_whole(size_wh: tuple[int, int], config: ImportConfig, importer: Importer) -> bool:
+def is_crop(size_wh: tuple[int, int], config: ImportConfig, importer: Importer) -> bool:
     """Return whether a photo is a crop already and is taken over unchanged.
 
     Raises:

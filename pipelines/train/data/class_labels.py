@@ -130,7 +130,7 @@ def read_pair_labels(
     yaw, light = labels.numbers("yaw", files), labels.numbers("light", files)
     lamps = "light_strength" in labels.columns
     if poses and np.isnan(yaw).all():
-        raise DatasetError(f"{root}: labels.csv gives no input's yaw, and this recipe learns poses; make it anew")
+        raise DatasetError(f"{root}: labels.csv has no yaw of any input, which this recipe needs; build the set again")
     wrong = np.flatnonzero(~lamps & ~np.isnan(light) & ((light % 1 != 0) | (light < 0) | (light >= _MOST_LIGHTS)))
     if len(wrong):
         raise DatasetError(

@@ -1,7 +1,8 @@
 """Recipe ``multitask``: the generator is conditioned on pose, light and noise; the discriminator classifies them.
 
 The design is DR-GAN's (Tran et al., CVPR 2017) on Multi-PIE, with a light code and an L1 loss. Source of the settings:
-the published training code of this variant; the readme says where this recipe differs.
+the published training code of this variant. That code compares the discriminator's light class of the real image with
+the light of the input, which is a mistake; this recipe compares it with the light of the real image.
 """
 
 from dataclasses import dataclass

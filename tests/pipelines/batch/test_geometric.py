@@ -107,7 +107,7 @@ def test_angles_are_spans_or_lists() -> None:
     assert parse_angles("-75:75:15") == tuple(range(-75, 76, 15))
     assert parse_angles("-30,0,12.5") == (-30, 0, 12.5)
     for wrong in ("a", "1:2", "0:10:0", "10:0:5", ""):
-        with pytest.raises(ConfigError, match="say first:last:step"):
+        with pytest.raises(ConfigError, match="give first:last:step"):
             parse_angles(wrong)
 
 
@@ -117,7 +117,7 @@ def test_angles_are_spans_or_lists() -> None:
         (["--yaws", "120"], "must be degrees from -90 to 90"),
         (["--pitches", "60"], "must be degrees from -45 to 45"),
         (["--per-photo", "0"], "per_photo=0: must be 1 or more"),
-        (["--light", "2"], "light=2.0: must be 0 to 1"),
+        (["--light", "2"], "light=2: must be 0 to 1"),
         (["--size", "3"], "size=3: must be 16 to 4096"),
     ],
 )

@@ -73,7 +73,7 @@ def options(command: Callable[..., None]) -> Iterator[tuple[str, str, Any]]:
         if isinstance(option, OptionInfo) and kind is not bool:
             # In Annotated, typer takes the first name of an option for its default.
             words = [word for word in (option.default, *(option.param_decls or ())) if str(word).startswith("-")]
-            yield name, words[0] if words else f"--{name.replace('_', '-')}", kind
+            yield name, str(words[0]) if words else f"--{name.replace('_', '-')}", kind
 
 
 def wrong_values(name: str, kind: Any) -> list[str]:

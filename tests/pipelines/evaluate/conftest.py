@@ -1,4 +1,4 @@
-"""`evaluate` without worker processes, and a recogniser of textures."""
+"""`evaluate` without worker processes, and a recognizer of textures."""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -33,7 +33,7 @@ def _here(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class _ByTexture:
-    """Stands for a recogniser: tells textures apart."""
+    """Stands for a recognizer: compares textures."""
 
     def __init__(self, path: Path) -> None:
         assert path.is_file()

@@ -1,4 +1,4 @@
-"""Draw sets whose numbers are known."""
+"""Sets of drawn images for which the results are known."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -19,13 +19,13 @@ Draw = Callable[[str, Image], Image]  # an input's name and its target -> the in
 
 
 def texture(seed: int) -> Image:
-    """Something that no other seed looks like, away from black and white."""
+    """Draw a texture that is unique to its seed, without black and white."""
     coarse = np.random.default_rng(seed).integers(80, 170, (8, 8, 3)).astype(np.uint8)
     return np.asarray(coarse.repeat(SIDE // 8, 0).repeat(SIDE // 8, 1), np.uint8)
 
 
 def draw_set(root: Path, subjects: Mapping[str, Mapping[str, float | None]], draw: Draw, **person: str) -> Path:
-    """Subjects with the names and yaws of their inputs; each target is a texture, each input as ``draw`` says."""
+    """Subjects with the names and yaws of their inputs; each target is a texture, each input is drawn from it."""
     rows: list[dict[str, object]] = []
     for number, (subject, inputs) in enumerate(subjects.items()):
         target = texture(number)
@@ -44,7 +44,7 @@ def brighter(levels: dict[str, int]) -> Draw:
     return lambda name, target: target + np.uint8(levels[name])
 
 
-def judged(root: Path, *models: str, recognizer: Path | None = None, **more: Any) -> dict[str, Any]:
+def evaluated(root: Path, *models: str, recognizer: Path | None = None, **more: Any) -> dict[str, Any]:
     evaluation = Evaluation(root, EvaluateConfig(models=models, recognizer=recognizer, workers=2, **more))
     assert sorted(evaluation.run(lambda: False)) == list(range(len(evaluation.pairs)))
     return evaluation.document()

@@ -38,7 +38,9 @@ def turned(tmp_path_factory: pytest.TempPathFactory, portrait: Image, landmarker
     return root
 
 
-def test_turned_portraits_are_judged_as_a_user_would(turned: Path, run: Run, tmp_path: Path, monkeypatch: Any) -> None:
+def test_rotated_portraits_are_evaluated_from_end_to_end(
+    turned: Path, run: Run, tmp_path: Path, monkeypatch: Any
+) -> None:
     """With worker processes; the frontal view is the one that `batch` writes, a damaged pair a row."""
     monkeypatch.undo()
     (turned / "bea" / "cut.png").write_bytes((turned / "bea" / "5.png").read_bytes()[:900])
@@ -70,10 +72,12 @@ def test_turned_portraits_are_judged_as_a_user_would(turned: Path, run: Run, tmp
 
 
 @pytest.mark.parametrize(
-    ("words", "says"),
+    ("words", "message"),
     [
         (["{root}/none"], "no such folder"),
         (["{root}", "--model", "none.safetensors"], "no such file"),
+        (["{root}", "--model", "geometrical"], "none of raw, geometric, refiner"),
+        (["{root}", "--by", "age"], "by=age: {root} has no labels.csv"),
         (["{root}", "--model", "raw", "--model", "raw"], "named twice"),
         (["{root}", "--recognizer", "none.onnx"], "recognizer none.onnx: no such file"),
         (["{root}", "--size", "9"], "size=9: must be 16 to 1024"),
@@ -81,16 +85,17 @@ def test_turned_portraits_are_judged_as_a_user_would(turned: Path, run: Run, tmp
         (["{root}", "--workers", "0"], "workers=0: must be 1 or more"),
         (["{root}", "{root}"], "is a folder; give the name of an HTML file"),
         (["{root}", "labels.csv"], "end it in .html"),
+        (["{root}", "{root}/bea.png/page.html"], "nothing can be written to {root}/bea.png"),
         (["{root}", "--device", "cuda:9"], "sees"),
     ],
 )
-def test_a_wrong_set_up_exits_2(words: list[str], says: str, turned: Path, run: Run, tmp_path: Path) -> None:
+def test_wrong_options_exit_with_2(words: list[str], message: str, turned: Path, run: Run, tmp_path: Path) -> None:
     with_page = [word.format(root=turned) for word in words]
     if len(with_page) == 1 or with_page[1].startswith("--"):
         with_page.insert(1, str(tmp_path / "page.html"))
     result = run("evaluate", *with_page)
     assert result.exit_code == 2
-    assert says in result.stderr.replace("\n", " ")
+    assert message.format(root=turned) in result.stderr.replace("\n", " ")
     assert not (tmp_path / "page.html").exists()
 
 

@@ -15,7 +15,7 @@ from pipelines.photo_jobs.crops import resize_square
 from pipelines.weights.checkpoint import GeneratorCard, save_generator
 from pipelines.weights.normalization import Normalization
 from tests.conftest import Run
-from tests.pipelines.evaluate.sets import SIDE, brighter, draw_set, judged
+from tests.pipelines.evaluate.sets import SIDE, brighter, draw_set, evaluated
 from toolkit.errors import ConfigError
 from toolkit.photos.decode import read_photo
 from toolkit.photos.files import encode_image
@@ -41,7 +41,7 @@ def test_known_differences_give_known_numbers_by_yaw(tmp_path: Path) -> None:
         "bea": {"a": 15.0, "b": -90.0, "c": None},
     }
     levels = {"ann/a": 0, "ann/b": 10, "bea/a": 20, "bea/b": 40, "bea/c": 5}
-    document = judged(draw_set(tmp_path / "set", yaws, brighter(levels)), "raw")
+    document = evaluated(draw_set(tmp_path / "set", yaws, brighter(levels)), "raw")
     [raw] = document["models"]
     assert (document["pairs"], document["subjects"], document["size"]) == (5, 2, SIDE)
     assert document["yaw"] == {"labelled": 4, "measured": 0, "unknown": 1}  # no face in a texture
@@ -62,7 +62,7 @@ def test_known_differences_give_known_numbers_by_yaw(tmp_path: Path) -> None:
 def test_groups_have_numbers_of_their_own(tmp_path: Path) -> None:
     yaws = {"ann": {"a": 0.0, "b": 20.0}, "bea": {"a": 0.0}}
     root = draw_set(tmp_path / "set", yaws, brighter({"ann/a": 10, "ann/b": 30, "bea/a": 5}))
-    document = judged(root, "raw", by="subject")
+    document = evaluated(root, "raw", by="subject")
     ann, bea = document["models"][0]["groups"]
     assert (ann["group"], ann["pairs"], bea["group"], bea["pairs"]) == ("ann", 2, "bea", 1)
     assert ann["l1"] == pytest.approx(20 / 127.5, abs=1e-6)
@@ -73,30 +73,32 @@ def test_groups_have_numbers_of_their_own(tmp_path: Path) -> None:
         "subject ann",
         "subject bea",
     ]
-    with pytest.raises(ConfigError, match="by=age: .*labels.csv has no such column"):
-        judged(root, "raw", by="age")
+    with pytest.raises(
+        ConfigError, match="by=age: .*labels.csv has no such column; choose one of file, subject, role, yaw"
+    ):
+        evaluated(root, "raw", by="age")
 
 
 def test_all_are_compared_at_one_size(tmp_path: Path) -> None:
     root = draw_set(tmp_path / "set", {"ann": {"a": 0.0}}, lambda _, target: np.full_like(target, 20))
     (root / "ann.png").write_bytes(encode_image(np.full((64, 64, 3), 80, np.uint8), ".png"))
     for size in (None, 48):
-        document = judged(root, "raw", size=size)
+        document = evaluated(root, "raw", size=size)
         assert document["size"] == (size or 64)
         assert document["models"][0]["l1"] == pytest.approx(60 / 127.5, abs=1e-6)
 
 
-def test_of_a_divided_set_val_is_judged(tmp_path: Path, run: Run) -> None:
+def test_the_val_split_is_evaluated_if_there_is_one(tmp_path: Path, run: Run) -> None:
     levels = {f"{name}/a": 10 * number for number, name in enumerate("abcd")}
     root = draw_set(tmp_path / "set", {name: {"a": 0.0} for name in "abcd"}, brighter(levels))
     assert run("pairs", "split", root, "--val", "1").exit_code == 0
     [subject] = (path.stem for path in (root / "val").glob("*.png"))
-    document = judged(root, "raw")
+    document = evaluated(root, "raw")
     assert (document["part"], document["pairs"]) == ("val", 1)
     assert document["models"][0]["l1"] == pytest.approx(levels[f"{subject}/a"] / 127.5, abs=1e-6)
 
 
-def test_a_generator_is_judged_by_what_batch_writes(tmp_path: Path, run: Run) -> None:
+def test_the_faces_of_a_generator_are_those_that_batch_writes(tmp_path: Path, run: Run) -> None:
     """The numbers, from the files of `batch --aligned`. Its faces show the middle of a crop and are put in place."""
     torch.manual_seed(0)
     net = SiameseGenerator()
@@ -107,7 +109,7 @@ def test_a_generator_is_judged_by_what_batch_writes(tmp_path: Path, run: Run) ->
     save_generator(weights, net, GeneratorCard(architecture="siamese", recipe="siamese", step=0, **sizes))
     subjects = {name: {"a": 0.0, "b": 30.0} for name in ("ann", "bea", "cid")}
     root = draw_set(tmp_path / "set", subjects, lambda name, target: np.roll(target, len(name), axis=1))
-    [model] = judged(root, str(weights), size=100, batch_size=2)["models"]
+    [model] = evaluated(root, str(weights), size=100, batch_size=2)["models"]
     assert (model["model"], model["name"]) == (str(weights), "run")
     words = [
         "batch",
@@ -133,7 +135,7 @@ def test_a_generator_is_judged_by_what_batch_writes(tmp_path: Path, run: Run) ->
     assert model["l1"] == pytest.approx(np.mean(off), abs=1e-5)
 
 
-def test_models_are_named_as_shortly_as_is_clear() -> None:
+def test_names_of_models_are_short_but_unique() -> None:
     assert short_names(["raw", "runs/a/generator.safetensors", "x/b.safetensors"]) == ["raw", "a", "x/b.safetensors"]
     for unclear in (["a/run/generator.safetensors", "b/run/generator.safetensors"], ["generator.safetensors"]):
         assert short_names(unclear) == unclear

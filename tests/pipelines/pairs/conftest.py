@@ -1,4 +1,4 @@
-"""A paired set that is right."""
+"""A correct paired set."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -21,7 +21,7 @@ PEOPLE = ("ann", "ann-marie", "bea", "carl", "dora")
 
 @pytest.fixture(scope="module")
 def good(tmp_path_factory: pytest.TempPathFactory, portrait: NDArray[np.uint8], landmarker: Landmarker) -> Path:
-    """Five people, two inputs each: one face, each time in another light, so that no two files look the same."""
+    """Five people, two inputs each: one face, each time in another light, so that no two files are duplicates."""
     root = tmp_path_factory.mktemp("good")
     [crop] = align_photo(portrait, landmarker, AlignConfig(size=128))
     rows = []

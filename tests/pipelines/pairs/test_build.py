@@ -94,7 +94,7 @@ def test_another_target_moves_files_and_leaves_no_stale_ones(crops: Path, run: R
     assert {row.status for row in read_ledger(out)} == {"skipped"}
 
 
-def test_a_table_says_who_is_who(crops: Path, run: Run, tmp_path: Path) -> None:
+def test_a_table_defines_subjects(crops: Path, run: Run, tmp_path: Path) -> None:
     table = tmp_path / "who.csv"
     table.write_text("file,subject\nann/0.png,x/y\nann/1.jpg,x/y\nbea/0.jpg,z\n")
     assert run("pairs", "build", crops, tmp_path / "set", "--subjects", table).exit_code == 0
@@ -104,22 +104,37 @@ def test_a_table_says_who_is_who(crops: Path, run: Run, tmp_path: Path) -> None:
     assert reasons["bea/1.jpg"] == "no-subject"
 
 
+@pytest.mark.parametrize("aligned", [True, False], ids=["crops", "photos"])
 @pytest.mark.parametrize(
-    ("subjects", "says"),
+    ("subjects", "target", "message"),
     [
-        ("(", "nor a regular expression"),
-        ("ann", "needs a group"),
-        ("none.csv", "cannot be read as a CSV"),
-        ("^(zzz)", "no subject"),
+        ("", "auto", "subjects is empty"),
+        ("(", "auto", "nor a regular expression"),
+        ("ann", "auto", "needs a group"),
+        ("none.csv", "auto", "cannot be read as a CSV"),
+        ("^(zzz)", "auto", "'^(zzz)' finds no subject with two photos"),
+        ("^(.*)$", "auto", "'^(.*)$' finds no subject with two photos"),
+        ("folders", "", "target is empty"),
+        ("folders", "zzz*", "--target 'zzz*' matches no photo"),
     ],
 )
-def test_a_rule_that_does_not_work_is_a_set_up_error(
-    subjects: str, says: str, crops: Path, run: Run, tmp_path: Path
+def test_wrong_subjects_and_targets_are_refused_before_photos_are_aligned(
+    subjects: str, target: str, message: str, aligned: bool, crops: Path, photos: Path, run: Run, tmp_path: Path
 ) -> None:
-    result = run("pairs", "build", crops, tmp_path / "set", "--subjects", subjects)
+    source = crops if aligned else photos
+    result = run("pairs", "build", source, tmp_path / "set", "--subjects", subjects, "--target", target)
     assert result.exit_code == 2
-    assert says in result.stderr.replace("\n", " ")
-    assert not list((tmp_path / "set").glob("*/*"))
+    assert message in result.stderr.replace("\n", " ")
+    assert not (tmp_path / "set").exists()
+
+
+def test_wrong_subjects_of_a_synthetic_set_are_refused_before_work_starts(
+    photos: Path, run: Run, tmp_path: Path
+) -> None:
+    result = run("pairs", "synth", photos, tmp_path / "set", "--subjects", "none.csv")
+    assert result.exit_code == 2
+    assert "--subjects none.csv: cannot be read" in result.stderr.replace("\n", " ")
+    assert not (tmp_path / "set").exists()
 
 
 def test_the_best_target_is_frontal_sharp_and_neutral() -> None:

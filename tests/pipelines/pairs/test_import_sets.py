@@ -81,7 +81,7 @@ def test_multipie_photos_pair_with_camera_051_of_their_own_recording(
     assert measured["041"] > 15 and measured["130"] < -15  # the sign of the cameras is that of our poses
 
 
-def test_multipie_names_that_do_not_fit_are_told(run: Run, tmp_path: Path) -> None:
+def test_multipie_names_that_do_not_fit_are_rejected_with_the_reason(run: Run, tmp_path: Path) -> None:
     for number, name in enumerate(
         (
             "001_01_01_051_07.png",
@@ -239,10 +239,10 @@ def test_cfp_takes_the_best_frontal_photo_for_the_target(turned: dict[int, Image
 
 
 def test_other_folders_are_a_set_up_error_that_shows_names(photos: Path, run: Run, tmp_path: Path) -> None:
-    for kind, says in (("multipie", "001_01_01_051_07.png"), ("cfp", "<id>/frontal/NN.jpg")):
+    for kind, message in (("multipie", "001_01_01_051_07.png"), ("cfp", "<id>/frontal/NN.jpg")):
         result = run("pairs", "import", kind, photos, tmp_path / "set")
         text = result.stderr.replace("\n", " ")
-        assert result.exit_code == 2 and says in text and "ann/0.jpg" in text
+        assert result.exit_code == 2 and message in text and "ann/0.jpg" in text
     assert run("pairs", "import", "imagenet", photos, tmp_path / "set").exit_code == 2
     assert not (tmp_path / "set" / "labels.csv").exists()
 

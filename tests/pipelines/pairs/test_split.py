@@ -1,7 +1,9 @@
-"""A set is divided by person, completely, and the same each time."""
+"""A split is by person, complete, and the same in every run."""
 
 import csv
+import errno
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -36,16 +38,46 @@ def test_a_split_is_by_person_complete_and_the_same_each_time(good: Path, run: R
     assert len(read_pairs(root / "train")) + len(read_pairs(root / "val")) == 10
 
 
-@pytest.mark.parametrize("share", ["0", "100%", "5", "-3", "half", "nan"])
+@pytest.mark.parametrize(
+    "share", ["0", "0%", "100%", "5", "99%", "-3", "2.5", "half", "", "nan", "nan%", "inf", "inf%", "1e400"]
+)
 def test_a_split_that_leaves_a_side_empty_is_refused(share: str, good: Path, run: Run, tmp_path: Path) -> None:
     root = Path(shutil.copytree(good, tmp_path / "set"))
     result = run("pairs", "split", root, "--val", share)
     assert result.exit_code == 2
-    assert share in result.stderr
+    assert f"val={share!r}: " in result.stderr
     assert not (root / "train").exists()
 
 
-def test_a_set_that_says_who_validates_is_divided_so(good: Path, run: Run, tmp_path: Path) -> None:
+def test_a_split_that_the_set_defines_does_not_hide_a_wrong_option(good: Path, run: Run, tmp_path: Path) -> None:
+    root = Path(shutil.copytree(good, tmp_path / "set"))
+    (root / LABELS).write_text("file,subject,role,partition\nann.jpg,ann,target,val\n")
+    assert run("pairs", "split", root, "--val", "nan").exit_code == 2
+    assert run("pairs", "split", root, "--val", "10%").exit_code == 0
+
+
+def test_names_that_are_no_unicode_are_split(good: Path, run: Run, tmp_path: Path) -> None:
+    root, odd = tmp_path / "set", os.fsdecode(b"b\xff")
+    shutil.copytree(good, root)
+    (root / "bea").rename(root / odd)
+    (root / "bea.jpg").rename(root / f"{odd}.jpg")
+    (root / LABELS).unlink()
+    assert run("pairs", "split", root, "--val", "2").exit_code == 0
+    assert len(read_pairs(root / "train")) + len(read_pairs(root / "val")) == 10
+
+
+def test_a_set_that_cannot_be_written_is_a_set_up_error(
+    good: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(file: Path, target: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(target))
+
+    monkeypatch.setattr("pipelines.pairs.split.link_or_copy", full)
+    result = run("pairs", "split", Path(shutil.copytree(good, tmp_path / "set")))
+    assert result.exit_code == 2 and "cannot be written (No space left on device)" in result.stderr.replace("\n", " ")
+
+
+def test_the_column_partition_of_a_set_defines_its_splits(good: Path, run: Run, tmp_path: Path) -> None:
     root = Path(shutil.copytree(good, tmp_path / "set"))
     labels = read_labels(root)
     rows = [{name: values[number] for name, values in labels.columns.items()} for number in labels.rows.values()]

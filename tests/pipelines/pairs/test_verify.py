@@ -1,4 +1,4 @@
-"""A paired set that is right, and the same set broken in every way that `pairs verify` knows."""
+"""A correct paired set, and the same set with every kind of damage that `pairs verify` finds."""
 
 import json
 import shutil
@@ -22,18 +22,18 @@ from toolkit.photos.files import encode_image
 from toolkit.records.labels import LABELS
 from toolkit.records.subjects import read_pairs
 
-Seen = Callable[[Path], dict[str, Any]]
+Verify = Callable[[Path], dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
-def judge(landmarker: Landmarker) -> Seen:
+def verify(landmarker: Landmarker) -> Verify:
     """All that `pairs verify` does but for its worker processes."""
 
-    def seen(root: Path) -> dict[str, Any]:
+    def verified(root: Path) -> dict[str, Any]:
         verification = Verification(root, VerifyConfig(workers=1))
         return verification.summarize([inspect_with(root, landmarker)(file) for file in verification.entries])
 
-    return seen
+    return verified
 
 
 def _truncate(path: Path) -> None:
@@ -92,7 +92,7 @@ BREAKS: dict[str, tuple[Callable[[Path], object], str, list[str]]] = {
         "duplicate-input",
         ["ann/again.jpg", "ann/left.jpg"],
     ),
-    "a file nobody listed": (
+    "an unlisted file": (
         lambda root: shutil.copy(root / "ann/left.jpg", root / "ann/again.jpg"),
         "unlisted",
         ["ann/again.jpg"],
@@ -101,9 +101,9 @@ BREAKS: dict[str, tuple[Callable[[Path], object], str, list[str]]] = {
 }
 
 
-def test_a_good_set_is_good_and_its_order_a_trap(good: Path, judge: Seen) -> None:
+def test_a_correct_set_has_no_defects_and_a_note_on_its_sorted_order(good: Path, verify: Verify) -> None:
     """`ann` and `ann-marie` sort one way as folders and the other way as files: by position they would be swapped."""
-    found = judge(good)
+    found = verify(good)
     assert found["defects"] == []
     assert (found["files"], found["subjects"], found["inputs"]) == (15, 5, 10)
     [note] = found["notes"]
@@ -113,24 +113,26 @@ def test_a_good_set_is_good_and_its_order_a_trap(good: Path, judge: Seen) -> Non
 
 
 @pytest.mark.parametrize("name", BREAKS)
-def test_what_is_broken_is_named_with_a_way_out(name: str, good: Path, judge: Seen, tmp_path: Path) -> None:
+def test_every_kind_of_damage_is_found_with_its_files_and_a_remedy(
+    name: str, good: Path, verify: Verify, tmp_path: Path
+) -> None:
     root = Path(shutil.copytree(good, tmp_path / "set"))
     damage, code, files = BREAKS[name]
     damage(root)
-    found = judge(root)
+    found = verify(root)
     assert any(row["code"] == code and set(row["files"]) == set(files) for row in found["defects"]), found["defects"]
     assert all(row["way_out"] and row["detail"] for row in found["defects"])
 
 
-def test_a_person_on_both_sides_of_a_split_is_found(good: Path, judge: Seen, run: Run, tmp_path: Path) -> None:
+def test_a_person_in_two_splits_is_found(good: Path, verify: Verify, run: Run, tmp_path: Path) -> None:
     root = Path(shutil.copytree(good, tmp_path / "set"))
     assert run("pairs", "split", root, "--val", "2").exit_code == 0
-    assert judge(root)["defects"] == []
-    assert judge(root)["parts"] == {"train": 6, "val": 4}
+    assert verify(root)["defects"] == []
+    assert verify(root)["parts"] == {"train": 6, "val": 4}
     [person, other] = (path.stem for path in (root / "val").glob("*.jpg"))
     shutil.copy(root / "val" / f"{person}.jpg", root / "train")
     shutil.copytree(root / "val" / person, root / "train" / person)
-    found = judge(root)
+    found = verify(root)
     assert {"code": "split-person", "files": [f"train/{person}", f"val/{person}"]}.items() <= _row(
         found, "split-person"
     ).items()
@@ -138,26 +140,28 @@ def test_a_person_on_both_sides_of_a_split_is_found(good: Path, judge: Seen, run
     (root / "train" / f"{person}.jpg").unlink()
     shutil.rmtree(root / "val" / other)
     (root / "val" / f"{other}.jpg").unlink()
-    assert _row(judge(root), "stale-split")["files"] == [other]
+    assert _row(verify(root), "stale-split")["files"] == [other]
     victim = next(path for path in (root / "train").iterdir() if path.is_dir())
     shutil.copy(root / "val" / person / "left.jpg", victim / "strange.jpg")
     files = {f"{person}/left.jpg", f"train/{victim.name}/strange.jpg"}
-    assert set(_row(judge(root), "split-duplicate")["files"]) == files
+    assert set(_row(verify(root), "split-duplicate")["files"]) == files
 
 
-def test_orphans_that_cancel_out_are_seen_as_a_shift(good: Path, judge: Seen, tmp_path: Path) -> None:
-    """As many folders as targets, one of each alone: position would pair everyone between with a stranger."""
+def test_orphans_that_leave_equal_counts_are_reported_as_mispaired_by_position(
+    good: Path, verify: Verify, tmp_path: Path
+) -> None:
+    """As many folders as targets, one of each alone: pairing by position gives everyone in between a wrong target."""
     root = Path(shutil.copytree(good, tmp_path / "set"))
     (root / "ann.jpg").unlink()
     shutil.copy(good / "ann.jpg", root / "zoe.jpg")
-    found = judge(root)
+    found = verify(root)
     assert {row["code"] for row in found["defects"]} >= {"orphan-inputs", "orphan-target"}
     [note] = [row for row in found["notes"] if row["code"] == "sorted-order"]
     assert "by position" in note["detail"]
     assert len(note["files"]) >= 4
 
 
-def test_the_command_says_it_and_exits_with_1(good: Path, run: Run, tmp_path: Path) -> None:
+def test_the_command_prints_defects_and_exits_with_1(good: Path, run: Run, tmp_path: Path) -> None:
     root = Path(shutil.copytree(good, tmp_path / "set"))
     assert run("pairs", "verify", root, "--no-faces").exit_code == 0
     _truncate(root / "carl/left.jpg")
@@ -168,10 +172,13 @@ def test_the_command_says_it_and_exits_with_1(good: Path, run: Run, tmp_path: Pa
     assert "carl/left.jpg" in result.stderr
     assert "Remedy" in result.stderr
     assert run("pairs", "verify", tmp_path / "none").exit_code == 2
-    assert run("pairs", "verify", root, "--recognizer", tmp_path / "none.onnx").exit_code == 2
+    for name, message in (("none.onnx", "no such file"), ("bad.onnx", "not an ONNX file")):
+        (tmp_path / "bad.onnx").touch()
+        result = run("pairs", "verify", root, "--recognizer", tmp_path / name)
+        assert result.exit_code == 2 and message in result.stderr.replace("\n", " ")
 
 
-def test_a_recogniser_finds_people_under_a_wrong_name(shared: Path, run: Run, tmp_path: Path) -> None:
+def test_a_recognizer_finds_people_under_a_wrong_name(shared: Path, run: Run, tmp_path: Path) -> None:
     recognizer = shared / "models" / "mobilefacenet_112x96.onnx"
     root, subjects = tmp_path / "set", ["C001035", "C001056", "D000096", "R000575"]
     photos = tmp_path / "photos"
@@ -183,7 +190,7 @@ def test_a_recogniser_finds_people_under_a_wrong_name(shared: Path, run: Run, tm
     names = sorted({pair.subject for pair in read_pairs(root)})[:2]
     inputs = [next(pair.input for pair in read_pairs(root) if pair.subject == name) for name in names]
     _swap(root / inputs[0], root / inputs[1])
-    (root / LABELS).unlink()  # a set of somebody else's: no signatures
+    (root / LABELS).unlink()  # as in sets of other programs, without hashes
     result = run("pairs", "verify", root, "--recognizer", recognizer, "--json")
     assert result.exit_code == 1
     mixed = [row["files"][0] for row in json.loads(result.stdout)["defects"] if row["code"] == "mix-up"]

@@ -62,9 +62,9 @@ def crops(photos: Path, run: Run, tmp_path_factory: pytest.TempPathFactory) -> P
 def test_every_input_is_there_before_and_after(crops: Path, run: Run) -> None:
     result = run("report", crops, "--json", "--workers", 1)
     assert result.exit_code == 0, result.stderr
-    said = json.loads(result.stdout)
-    assert (said["out"], said["shown"]) == (str(crops / "report.html"), 8)
-    assert (said["written"], said["rejected"], said["failed"]) == (6, 1, 1)
+    printed = json.loads(result.stdout)
+    assert (printed["out"], printed["shown"]) == (str(crops / "report.html"), 8)
+    assert (printed["written"], printed["rejected"], printed["failed"]) == (6, 1, 1)
     rows = rows_of(crops / "report.html")
     one = rows["ann/1.jpg"]
     assert one["status"] == "written"
@@ -86,7 +86,7 @@ def test_the_rejected_show_their_photo_and_reason_and_the_damaged_no_picture(cro
     assert (cut["status"], cut["thumbnails"]) == ("failed", [""])
 
 
-def test_photos_that_were_moved_are_found_where_it_is_said(crops: Path, photos: Path, run: Run, tmp_path: Path) -> None:
+def test_photos_that_were_moved_are_found_with_the_option(crops: Path, photos: Path, run: Run, tmp_path: Path) -> None:
     out, page = tmp_path / "deep" / "er" / "out", tmp_path / "page.html"
     shutil.copytree(crops, out)
     assert run("report", out, page, "--workers", 1).exit_code == 0
@@ -116,14 +116,18 @@ def test_inputs_with_many_outputs_show_some(tmp_path: Path) -> None:
 
 
 def test_folders_without_a_ledger_and_pages_that_are_folders_are_refused(crops: Path, run: Run, tmp_path: Path) -> None:
-    for words, says in (
+    for words, message in (
         ((tmp_path,), "no ledger"),
         ((crops, tmp_path), "is a folder"),
+        ((crops, crops / "ann" / "0.jpg"), "end it in .html"),
+        ((crops, crops / "ann" / "0.jpg" / "page.html"), "nothing can be written to"),
+        ((crops, "--photos", tmp_path / "none"), "no such folder"),
+        ((crops, "--workers", 0), "workers=0"),
         ((crops, "--most", 0), "most=0"),
     ):
         result = run("report", *words)
         assert result.exit_code == 2
-        assert says in result.stderr.replace("\n", " ")
+        assert message in result.stderr.replace("\n", " ")
 
 
 @pytest.fixture(scope="module")
@@ -134,19 +138,20 @@ def evil(tmp_path_factory: pytest.TempPathFactory, photos: Path) -> Path:
     for name in EVIL:
         (source / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(photos / "ann" / "0.jpg", source / name)
-    told = "no-face: <script>window.hacked=4</script>"
-    write_ledger(out, [{"input": name, "status": "rejected", "reason": told, "source": "../s%rc"} for name in EVIL])
+    reason = "no-face: <script>window.hacked=4</script>"
+    write_ledger(out, [{"input": name, "status": "rejected", "reason": reason, "source": "../s%rc"} for name in EVIL])
     write_page(out, page)
     return page
 
 
-def test_the_policy_lets_the_pages_own_script_run_and_no_other(evil: Path) -> None:
+def test_the_policy_allows_the_script_and_the_style_of_the_page_only(evil: Path) -> None:
     text = evil.read_text(encoding="utf-8")
-    scripts = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
+    scripts, styles = (re.findall(rf"<{tag}>(.*?)</{tag}>", text, re.DOTALL) for tag in ("script", "style"))
     [policy] = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]*)"', text)
-    assert len(scripts) == 1
-    allowed = base64.b64encode(hashlib.sha256(scripts[0].encode()).digest()).decode()
-    assert f"script-src 'sha256-{allowed}'" in policy
+    assert (len(scripts), len(styles)) == (1, 1)
+    for directive, inline in (("script-src", scripts[0]), ("style-src", styles[0])):
+        allowed = base64.b64encode(hashlib.sha256(inline.encode()).digest()).decode()
+        assert f"{directive} 'sha256-{allowed}'" in policy
     assert policy.startswith("default-src 'none'; img-src data:;")
     assert "<title>&lt;b&gt;{{rows}}</title>" in text
     assert set(rows_of(evil)) == set(EVIL)

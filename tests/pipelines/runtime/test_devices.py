@@ -45,7 +45,7 @@ def test_views_drawn_on_the_networks_device_give_the_same_faces(
         return draw(drawer, layouts)
 
     draw = ViewRenderer.__call__
-    monkeypatch.setattr(network, "DRAWING", (device,))
+    monkeypatch.setattr(network, "VIEW_DEVICES", (device,))
     monkeypatch.setattr(ViewRenderer, "__call__", seen)
     assert len(frontalized(photos / "ann", tmp_path / "on the device", device=device)) == 3
     assert sum(drawn) == 3

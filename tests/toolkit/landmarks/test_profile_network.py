@@ -162,7 +162,7 @@ def test_real_profiles_are_found_where_people_mark_them(shared: Path) -> None:
     assert np.mean(np.array(errors[True]) > 0.12) < 0.08
 
 
-def test_the_landmarker_steadies_profiles_alone_and_never_fails_for_it(
+def test_the_landmarker_refines_profiles_only_and_never_fails_for_it(
     rotatable_head: RotatableHead, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     refining, once = open_landmarker(), open_landmarker(FindConfig(refine_profiles=False))

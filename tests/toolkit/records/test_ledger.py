@@ -140,7 +140,7 @@ def test_a_folder_that_cannot_be_written_is_a_set_up_error(tmp_path: Path) -> No
 
 
 def test_contract_of_a_row(tmp_path: Path) -> None:
-    """CLI.md: these keys, and a reason that starts with its code."""
+    """These keys, and a reason that starts with its code."""
     with Ledger(tmp_path) as ledger:
         ledger.append(error_outcome("a.jpg", PhotoFailed("unreadable", "cut short")))
     row = json.loads((tmp_path / LEDGER_NAME).read_text())

@@ -67,7 +67,7 @@ def test_attributes_are_columns_in_sorted_order(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("rows", "says"),
     [
-        ([{"light": 3}], "gives no input's yaw"),
+        ([{"light": 3}], "has no yaw of any input"),
         ([{"yaw": 0, "light": 2.5}], "light of a/0.jpg is 2.5; numbers of lights are 0, 1, 2"),
         ([{"yaw": 0, "light": -30}], "lamps in degrees need the column light_strength"),
         ([{"yaw": 0, "attr_smile": 1}, {"yaw": 0}], "a/1.jpg has no attr_smile"),

@@ -12,8 +12,7 @@ from toolkit.faces.face import Face
 from toolkit.landmarks.config import FindConfig
 from toolkit.landmarks.detection import Detection
 from toolkit.landmarks.finder import open_detector, open_landmarker
-from toolkit.landmarks.protocols import Landmarker
-from toolkit.landmarks.registry import DETECTORS, LANDMARKERS, register_detector, register_landmarker
+from toolkit.landmarks.protocols import DETECTORS, LANDMARKERS, Landmarker, register_detector, register_landmarker
 from toolkit.photos.types import Image
 
 MODULE = """
