@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from pipelines.runtime.checks import require_choice, require_quality
-from pipelines.runtime.config import ImageFormat
+from pipelines.runtime.config import ImageFormat, require_choice, require_quality
 from toolkit.crops.align import AlignConfig
 from toolkit.landmarks.config import FindConfig
 

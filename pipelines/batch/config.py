@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.runtime.checks import (
+from pipelines.runtime.config import (
+    ImageFormat,
     require_at_least,
     require_between,
     require_choice,
@@ -11,7 +12,6 @@ from pipelines.runtime.checks import (
     require_quality,
     require_recipe_file,
 )
-from pipelines.runtime.config import ImageFormat
 from toolkit.errors import ConfigError
 
 

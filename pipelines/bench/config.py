@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from pipelines.runtime.checks import require_at_least, require_device_name
+from pipelines.runtime.config import require_at_least, require_device_name
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -25,8 +25,7 @@ from pipelines.commands.terminal.options import (
     Source,
     Workers,
 )
-from pipelines.runtime.checks import require_cpu
-from pipelines.runtime.config import BulkConfig, ImageFormat
+from pipelines.runtime.config import BulkConfig, ImageFormat, require_cpu
 from pipelines.runtime.interrupt import Interrupt
 from toolkit.crops.align import AlignConfig, FacePolicy
 from toolkit.geometry.crop import Template

@@ -26,36 +26,42 @@ from pipelines.commands.terminal.options import (
     Source,
     Workers,
 )
-from pipelines.runtime.checks import require_cpu
-from pipelines.runtime.config import BulkConfig, Engine, ImageFormat
+from pipelines.runtime.config import BulkConfig, Engine, ImageFormat, require_cpu
 from pipelines.runtime.interrupt import Interrupt
 
 DEFAULT = FrontalizeConfig(model="refiner")
 
 
+Model = Annotated[str, typer.Option(help="refiner, geometric, or a run's generator.safetensors.")]
+Size = Annotated[int | None, typer.Option(help="Side of the outputs in pixels; by default the model's.")]
+Aligned = Annotated[bool, typer.Option("--aligned", help="SRC holds crops of `frontalize align`.")]
+PasteBack = Annotated[
+    bool, typer.Option("--paste-back", help="Write whole photos with frontal faces; --size is then that of the views.")
+]
+MaxTurn = Annotated[float, typer.Option(help="With --paste-back: leave faces turned further as they are, in degrees.")]
+BatchSize = Annotated[int, typer.Option(help="Faces per pass of the network.")]
+Format = Annotated[ImageFormat, typer.Option(help="Image format of the outputs.")]
+RunOn = Annotated[Engine, typer.Option(help="Run on processes of this machine, or on Ray.")]
+
+
 def batch(
     source: Source,
     out: Out,
-    model: Annotated[str, typer.Option(help="refiner, geometric, or a run's generator.safetensors.")] = DEFAULT.model,
+    model: Model = DEFAULT.model,
     recipe: Recipe = DEFAULT.recipe,
-    size: Annotated[int | None, typer.Option(help="Side of the outputs in pixels; by default the model's.")] = None,
-    aligned: Annotated[bool, typer.Option("--aligned", help="SRC holds crops of `frontalize align`.")] = False,
-    paste_back: Annotated[
-        bool,
-        typer.Option("--paste-back", help="Write whole photos with frontal faces; --size is then that of the views."),
-    ] = False,
-    max_turn: Annotated[
-        float, typer.Option(help="With --paste-back: leave faces turned further as they are, in degrees.")
-    ] = DEFAULT.max_turn,
-    batch_size: Annotated[int, typer.Option(help="Faces per pass of the network.")] = DEFAULT.batch_size,
-    format: Annotated[ImageFormat, typer.Option(help="Image format of the outputs.")] = DEFAULT.format,
+    size: Size = DEFAULT.size,
+    aligned: Aligned = DEFAULT.aligned,
+    paste_back: PasteBack = DEFAULT.paste_back,
+    max_turn: MaxTurn = DEFAULT.max_turn,
+    batch_size: BatchSize = DEFAULT.batch_size,
+    format: Format = DEFAULT.format,
     quality: Quality = DEFAULT.quality,
     device: Device = DEFAULT.device,
     workers: Workers = CORES,
     max_rejects: MaxRejects = ALL,
     overwrite: Overwrite = False,
     shard: Shard = WHOLE,
-    engine: Annotated[Engine, typer.Option(help="Run on processes of this machine, or on Ray.")] = "local",
+    engine: RunOn = "local",
     metadata: Metadata = False,
     json: Json = False,
     quiet: Quiet = False,

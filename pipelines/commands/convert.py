@@ -7,7 +7,7 @@ import typer
 
 from pipelines.commands.terminal.console import Console
 from pipelines.commands.terminal.options import Json, Quiet, Recipe
-from pipelines.runtime.checks import require_recipe_file
+from pipelines.runtime.config import require_recipe_file
 
 
 def convert(
@@ -22,7 +22,7 @@ def convert(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Save a run's weights in half precision, or convert those of `scaleway/frontalization` without running any code."""
+    """Save a run's weights in half precision, or convert those of `scaleway/frontalization` without running code."""
     from pipelines.export.convert_weights import convert_weights, halve_weights
 
     require_recipe_file(recipe)

@@ -7,7 +7,7 @@ import typer
 
 from pipelines.commands.terminal.console import Console
 from pipelines.commands.terminal.options import Json, Quiet, Recipe
-from pipelines.runtime.checks import require_recipe_file
+from pipelines.runtime.config import require_recipe_file
 from toolkit.errors import ExportDiffers
 
 

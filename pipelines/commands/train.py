@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from pipelines.commands.terminal.console import INTERRUPTED, Console
-from pipelines.commands.terminal.options import CORES, Device, Json, Quiet, Workers
+from pipelines.commands.terminal.options import CORES, Dataset, Device, Json, Quiet, Workers
 from pipelines.runtime.interrupt import Interrupt
 from pipelines.train.config import RECIPE_NAMES, Loader, Precision, TrainConfig
 from toolkit.errors import ConfigError, TrainingDiverged
@@ -14,38 +14,44 @@ from toolkit.errors import ConfigError, TrainingDiverged
 DEFAULT = TrainConfig(dataset="")
 
 
+Run = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of the run; the same command resumes it.")]
+RecipeName = Annotated[str, typer.Option(help=f"Recipe: {', '.join(RECIPE_NAMES)}, or the path of a .py file.")]
+Steps = Annotated[int | None, typer.Option(help="Optimizer steps; by default from the epochs.")]
+Epochs = Annotated[int | None, typer.Option(help="Passes over the pairs; by default the recipe's.")]
+BatchSize = Annotated[int | None, typer.Option(help="Pairs per step; by default the recipe's.")]
+InPrecision = Annotated[Precision, typer.Option(help="Precision of the networks.")]
+DataLoader = Annotated[Loader, typer.Option(help="Data loader.")]
+Seed = Annotated[int, typer.Option(help="Seed of the initial weights and of the order.")]
+SaveEvery = Annotated[int, typer.Option(help="Steps between checkpoints.")]
+ValidateEvery = Annotated[int | None, typer.Option(help="Steps between validations; by default those of --save-every.")]
+StartFrom = Annotated[Path | None, typer.Option(help="A run whose generator's weights to start from.")]
+Accumulate = Annotated[int, typer.Option(help="Batches per optimizer step.")]
+Ema = Annotated[float, typer.Option(help="Decay of the generator's exponential moving average; 0: none.")]
+ChannelsLast = Annotated[bool, typer.Option("--channels-last", help="Use the channels-last memory format.")]
+Compile = Annotated[bool, typer.Option("--compile", help="Compile the networks with torch.compile.")]
+Devices = Annotated[int, typer.Option(help="Number of GPUs, or of CPU processes, on this machine.")]
+Settings = Annotated[list[str] | None, typer.Option(help="key=value: a setting of the recipe; repeatable.")]
+
+
 def train(
-    dataset: Annotated[Path, typer.Argument(metavar="DATASET", help="Root of a paired set.")],
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of the run; the same command resumes it.")],
-    recipe: Annotated[
-        str,
-        typer.Option(help=f"Recipe: {', '.join(RECIPE_NAMES)}, or the path of a .py file."),
-    ] = DEFAULT.recipe,
-    steps: Annotated[int | None, typer.Option(help="Optimizer steps; by default from the epochs.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Passes over the pairs; by default the recipe's.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Pairs per step; by default the recipe's.")] = None,
-    precision: Annotated[Precision, typer.Option(help="Precision of the networks.")] = DEFAULT.precision,
-    loader: Annotated[Loader, typer.Option(help="Data loader.")] = DEFAULT.loader,
-    seed: Annotated[int, typer.Option(help="Seed of the initial weights and of the order.")] = DEFAULT.seed,
-    save_every: Annotated[int, typer.Option(help="Steps between checkpoints.")] = DEFAULT.save_every,
-    validate_every: Annotated[
-        int | None, typer.Option(help="Steps between validations; by default those of --save-every.")
-    ] = None,
-    start_from: Annotated[Path | None, typer.Option(help="A run whose generator's weights to start from.")] = None,
-    accumulate: Annotated[int, typer.Option(help="Batches per optimizer step.")] = DEFAULT.accumulate,
-    ema: Annotated[
-        float, typer.Option(help="Decay of the generator's exponential moving average; 0: none.")
-    ] = DEFAULT.ema,
-    channels_last: Annotated[
-        bool, typer.Option("--channels-last", help="Use the channels-last memory format.")
-    ] = DEFAULT.channels_last,
-    compile: Annotated[
-        bool, typer.Option("--compile", help="Compile the networks with torch.compile.")
-    ] = DEFAULT.compile,
-    devices: Annotated[
-        int, typer.Option(help="Number of GPUs, or of CPU processes, on this machine.")
-    ] = DEFAULT.devices,
-    set: Annotated[list[str] | None, typer.Option(help="key=value: a setting of the recipe; repeatable.")] = None,
+    dataset: Dataset,
+    run: Run,
+    recipe: RecipeName = DEFAULT.recipe,
+    steps: Steps = DEFAULT.steps,
+    epochs: Epochs = DEFAULT.epochs,
+    batch_size: BatchSize = DEFAULT.batch_size,
+    precision: InPrecision = DEFAULT.precision,
+    loader: DataLoader = DEFAULT.loader,
+    seed: Seed = DEFAULT.seed,
+    save_every: SaveEvery = DEFAULT.save_every,
+    validate_every: ValidateEvery = DEFAULT.validate_every,
+    start_from: StartFrom = None,
+    accumulate: Accumulate = DEFAULT.accumulate,
+    ema: Ema = DEFAULT.ema,
+    channels_last: ChannelsLast = DEFAULT.channels_last,
+    compile: Compile = DEFAULT.compile,
+    devices: Devices = DEFAULT.devices,
+    set: Settings = None,
     device: Device = "auto",
     workers: Workers = CORES,
     json: Json = False,

@@ -3,7 +3,8 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipelines.runtime.checks import (
+from pipelines.runtime.config import (
+    all_cores,
     require_at_least,
     require_between,
     require_device_name,
@@ -11,7 +12,6 @@ from pipelines.runtime.checks import (
     require_recognizer,
     require_workers,
 )
-from pipelines.runtime.config import all_cores
 from toolkit.errors import ConfigError
 
 

@@ -4,7 +4,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from pipelines.runtime.checks import (
+from pipelines.runtime.config import (
+    ImageFormat,
+    all_cores,
     require_at_least,
     require_between,
     require_choice,
@@ -12,7 +14,6 @@ from pipelines.runtime.checks import (
     require_recognizer,
     require_workers,
 )
-from pipelines.runtime.config import ImageFormat, all_cores
 from toolkit.errors import ConfigError
 from toolkit.records.subject_rules import subject_rule
 

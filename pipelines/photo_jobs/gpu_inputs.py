@@ -32,4 +32,6 @@ class GpuViews:
         config = self._config
         [crop] = align_photo(photo, self._landmarker.landmarker, config)
         pixels, face = self._landmarker.pixels_and_face(photo, crop)
-        return GpuViewOutput([], [crop.ledger_row()], view_inputs=prepare_view(pixels, face, config.size, config.template))
+        return GpuViewOutput(
+            [], [crop.ledger_row()], view_inputs=prepare_view(pixels, face, config.size, config.template)
+        )

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.runtime.checks import require_at_least
+from pipelines.runtime.config import require_at_least
 from toolkit.errors import ConfigError
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from pipelines.runtime.checks import require_at_least, require_choice
+from pipelines.runtime.config import require_at_least, require_choice
 from toolkit.errors import ConfigError
 
 Precision = Literal["32", "bf16"]

@@ -11,8 +11,7 @@ from pipelines.commands.terminal.console import Console, describe
 from pipelines.commands.terminal.options import ALL, CORES, Device, Json, MaxRejects, Overwrite, Quiet, Source, Workers
 from pipelines.pairs.build import build_pairs, require_pairs
 from pipelines.pairs.config import PairsConfig
-from pipelines.runtime.checks import require_cpu
-from pipelines.runtime.config import BulkConfig
+from pipelines.runtime.config import BulkConfig, require_cpu
 from pipelines.runtime.interrupt import Interrupt
 from pipelines.runtime.plan import separate_folders
 from toolkit.photos.files import list_photos

@@ -22,8 +22,7 @@ from pipelines.commands.terminal.options import (
 )
 from pipelines.pairs.config import AlignPolicy, ImportConfig, KnownSet
 from pipelines.pairs.import_sets import CROPS, make_crops, place_crops, plan_import
-from pipelines.runtime.checks import require_cpu
-from pipelines.runtime.config import BulkConfig, ImageFormat
+from pipelines.runtime.config import BulkConfig, ImageFormat, require_cpu
 from pipelines.runtime.interrupt import Interrupt
 from pipelines.runtime.plan import separate_folders
 

@@ -22,8 +22,7 @@ from pipelines.commands.terminal.options import (
 )
 from pipelines.pairs.config import SynthConfig
 from pipelines.pairs.synthesize import as_subjects, synthesize_pairs
-from pipelines.runtime.checks import require_cpu
-from pipelines.runtime.config import BulkConfig, ImageFormat
+from pipelines.runtime.config import BulkConfig, ImageFormat, require_cpu
 from pipelines.runtime.interrupt import Interrupt
 
 SYNTH = SynthConfig()

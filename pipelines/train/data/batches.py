@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pipelines.runtime.checks import require_at_least, require_workers
+from pipelines.runtime.config import require_at_least, require_workers
 from pipelines.train.data.augment import Augment, apply_augment, draw_params, no_augment, uniform_rows
 from pipelines.train.data.class_labels import YAWS, PairLabels, Partner, read_pair_labels
 from pipelines.weights.normalization import Normalization

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from models.encoder_decoder import IMAGE_SIZE, LEVEL_MEAN, LEVEL_SCALE, Discriminator, EncoderDecoder, init_dcgan
 from models.losses import bce_to, l1, l2
-from pipelines.runtime.checks import require_choice
+from pipelines.runtime.config import require_choice
 from pipelines.train.data.batches import BatchSpec, PairBatch
 from pipelines.train.recipes.recipe import Recipe, Setup, StepInfo, TrainingSet, detached
 from pipelines.train.recipes.settings import BELOW_ONE, COUNT, NON_NEGATIVE, POSITIVE, require_bounds

@@ -12,7 +12,7 @@ from torch import Tensor
 from models.casia_net import IMAGE_SIZE
 from models.losses import contrastive, l1, masked_cross_entropy
 from models.siamese import EncoderOutput, SiameseGenerator
-from pipelines.runtime.checks import require_choice
+from pipelines.runtime.config import require_choice
 from pipelines.train.data.augment import Augment
 from pipelines.train.data.batches import BatchSpec, PairBatch
 from pipelines.train.recipes.recipe import Recipe, Setup, StepInfo, TrainingSet, detached, require

@@ -11,7 +11,7 @@ from torch import Tensor
 from models.casia_net import IMAGE_SIZE
 from models.losses import bce_to, l2
 from models.siamese import SiameseDiscriminator, SiameseGenerator
-from pipelines.runtime.checks import require_choice
+from pipelines.runtime.config import require_choice
 from pipelines.train.data.augment import Augment
 from pipelines.train.data.batches import BatchSpec, PairBatch
 from pipelines.train.recipes.recipe import (

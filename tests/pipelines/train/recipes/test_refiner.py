@@ -1,4 +1,4 @@
-"""Views that are brought back, the network that mends them, and `batch` with it."""
+"""Round-trip sets, the refiner that is trained on them, and `batch` with it."""
 
 import csv
 import json
@@ -32,7 +32,7 @@ def returned(tmp_path_factory: pytest.TempPathFactory, photos: Path) -> Path:
     from pipelines.cli import app
 
     out = tmp_path_factory.mktemp("returned") / "set"
-    words = ["pairs", "synth", photos / "ann", out, "--frontalized", "--wear", "1", YAWS, "--size", "96"]
+    words = ["pairs", "synth", photos / "ann", out, "--round-trip", "--degrade", "1", YAWS, "--size", "96"]
     words += ["--max-turn", "30"]
     result = CliRunner().invoke(app, [str(word) for word in words])
     assert result.exit_code == 0, result.stderr
@@ -50,7 +50,7 @@ def weights(tmp_path: Path) -> Path:
     return path
 
 
-def test_views_are_brought_back_with_their_masks(returned: Path) -> None:
+def test_round_trip_views_have_masks(returned: Path) -> None:
     pairs = read_pairs(returned)
     assert {Path(pair.input).name[:7] for pair in pairs} >= {"yaw-050", "yaw+000"}  # at 70 the mesh may fail
     for pair in pairs:
@@ -71,20 +71,20 @@ def test_views_are_brought_back_with_their_masks(returned: Path) -> None:
         }
 
 
-def test_masks_go_along_when_a_set_is_divided(returned: Path, run: Run) -> None:
+def test_masks_are_split_with_their_views(returned: Path, run: Run) -> None:
     assert run("pairs", "split", returned, "--val", "1").exit_code == 0
     for part in ("train", "val"):
         for pair in read_pairs(returned / part):
             assert (returned / part / mask_of(pair.input)).samefile(returned / mask_of(pair.input))
 
 
-def test_wear_needs_views_that_are_brought_back(tmp_path: Path, photos: Path, run: Run) -> None:
-    result = run("pairs", "synth", photos / "ann", tmp_path / "set", "--wear", "1")
+def test_degrade_needs_round_trip_views(tmp_path: Path, photos: Path, run: Run) -> None:
+    result = run("pairs", "synth", photos / "ann", tmp_path / "set", "--degrade", "1")
     assert result.exit_code == 2
-    assert "add --frontalized" in result.stderr
+    assert "add --round-trip" in result.stderr
 
 
-def test_worn_photos_are_the_same_for_the_same_numbers(portrait: NDArray[np.uint8]) -> None:
+def test_degraded_photos_are_the_same_for_the_same_seed(portrait: NDArray[np.uint8]) -> None:
     first, again, other = (degrade(portrait, np.random.default_rng(seed)) for seed in (3, 3, 4))
     assert first.shape == portrait.shape
     assert np.array_equal(first, again)
@@ -98,7 +98,7 @@ def test_an_untrained_refiner_changes_nothing() -> None:
     torch.testing.assert_close(Refiner().eval()(view, mask), view, atol=1e-4, rtol=0)
 
 
-def test_what_was_seen_well_is_not_painted_over() -> None:
+def test_visible_pixels_are_not_painted_over() -> None:
     torch.manual_seed(0)
     net = Refiner()
     assert net.paint.bias is not None
@@ -112,7 +112,7 @@ def test_what_was_seen_well_is_not_painted_over() -> None:
     assert net.eval()(view, torch.zeros(1, 1, 128, 128)).min() == 1
 
 
-def test_of_a_face_seen_from_one_side_both_halves_change_alike() -> None:
+def test_both_halves_of_a_one_sided_face_change_alike() -> None:
     torch.manual_seed(0)
     net = Refiner().eval()
     for head in (net.paint, net.shift):
@@ -127,7 +127,7 @@ def test_of_a_face_seen_from_one_side_both_halves_change_alike() -> None:
     assert (even - even.flip(-1)).abs().mean() > 1e-4
 
 
-def test_while_it_trains_what_it_paints_is_told_and_costs() -> None:
+def test_in_training_the_painting_is_returned_for_its_loss() -> None:
     torch.manual_seed(0)
     net = Refiner().train()
     torch.nn.init.normal_(net.paint.weight, std=0.1)
@@ -138,7 +138,7 @@ def test_while_it_trains_what_it_paints_is_told_and_costs() -> None:
     assert net.eval()(view, mask).shape == made.shape
 
 
-def test_faces_are_displaced_each_in_its_own_way_and_a_little() -> None:
+def test_random_warps_are_small_and_differ() -> None:
     torch.manual_seed(0)
     spot = torch.full((32, 3, 64, 64), -1.0)
     spot[:, :, 28:36, 28:36] = 1
@@ -165,7 +165,7 @@ def test_the_patch_discriminator_has_two_scales() -> None:
     assert len(features) == 6
 
 
-def test_batch_refines_by_default_with_weights_that_come_along(tmp_path: Path, photos: Path, run: Run) -> None:
+def test_batch_refines_by_default_with_built_in_weights(tmp_path: Path, photos: Path, run: Run) -> None:
     weights = weights_path("refiner")
     assert weights.stat().st_size < 16e6
     words = ["batch", photos / "ann", tmp_path / "refined", "--format", "png", "--json"]
@@ -195,11 +195,12 @@ def test_a_set_without_masks_is_refused(tmp_path: Path, returned: Path, run: Run
     (tmp_path / "set" / "labels.csv").write_bytes((returned / "labels.csv").read_bytes())
     result = run("train", tmp_path / "set", tmp_path / "run", "--recipe", "refiner", "--steps", "1")
     assert result.exit_code == 2
-    assert "pairs synth --frontalized" in result.stderr.replace("\n", " ")
+    assert "pairs synth --round-trip" in result.stderr.replace("\n", " ")
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("size", [128, 160])
-def test_batch_shows_the_refiner_what_geometry_makes(
+def test_batch_gives_the_refiner_the_geometric_view(
     size: int, tmp_path: Path, photos: Path, weights: Path, run: Run
 ) -> None:
     """An untrained refiner passes the view through, so the two commands must agree."""
@@ -213,7 +214,7 @@ def test_batch_shows_the_refiner_what_geometry_makes(
         assert np.abs(one - other).max() <= 2
 
 
-def test_the_recogniser_of_the_loss_learns_whose_view_it_is() -> None:
+def test_the_identity_encoder_learns_to_match_views_and_portraits() -> None:
     torch.manual_seed(0)
     people = torch.rand(12, 3, 8, 8).repeat_interleave(8, 2).repeat_interleave(8, 3) * 2 - 1
     net = IdentityEncoder()
@@ -240,7 +241,7 @@ def test_the_recogniser_of_the_loss_learns_whose_view_it_is() -> None:
     assert before < 0.5 < 0.9 < after
 
 
-def test_other_pictures_of_a_person_are_no_strangers() -> None:
+def test_other_images_of_a_person_are_no_negatives() -> None:
     faces = torch.eye(3)
     apart = info_nce(faces, faces, torch.tensor([0, 1, 2]))
     swapped = info_nce(faces[[0, 2, 1]], faces, torch.tensor([0, 1, 2]))
