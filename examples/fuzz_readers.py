@@ -4,7 +4,7 @@
     python examples/fuzz_readers.py ledger --runs 1000000
     python examples/fuzz_readers.py photo seeds/ --atheris -- -max_total_time=3600    # guided, pip install atheris
 
-Anything that is no error of ours ends it, and the input stays in ``crash-<hash>`` for a closer look. Every input
+Any error that is not a FrontalizeError ends it; the input is kept in ``crash-<hash>`` for a closer look. Every input
 follows from ``--seed`` and its number.
 """
 

@@ -14,8 +14,8 @@ from tests.conftest import Run, tree
 from toolkit.photos.files import encode_image
 from toolkit.photos.types import Image
 
-# Valid words before the option under test. {photos} is a folder of photos, {out} does not exist. Other names are missing
-# files: options are checked before files are opened.
+# Valid words before the option under test: {photos} and {set} are folders; {out} and the others do not exist, because
+# options are checked before files are opened.
 WORDS = {
     "doctor": "",
     "align": "{photos} {out}",

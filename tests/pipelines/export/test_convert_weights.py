@@ -1,4 +1,4 @@
-"""Weights as the ancestor saved them, whole pickled modules in either of torch's formats; and pickles that bite."""
+"""Weights as scaleway/frontalization saved them: pickled modules in both formats of torch; and harmful pickles."""
 
 import pickle
 import sys
@@ -19,7 +19,7 @@ from toolkit.errors import CheckpointError
 
 
 @pytest.fixture
-def ancestor(monkeypatch: pytest.MonkeyPatch) -> nn.Module:
+def published(monkeypatch: pytest.MonkeyPatch) -> nn.Module:
     """A module as the published one is: class G of a file network.py, all layers in one sequence called main."""
     torch.manual_seed(5)
     net = EncoderDecoder()
@@ -39,9 +39,9 @@ def ancestor(monkeypatch: pytest.MonkeyPatch) -> nn.Module:
     return G()
 
 
-def layers_of(ancestor: nn.Module) -> nn.Sequential:
+def layers_of(published: nn.Module) -> nn.Sequential:
     """Return the one sequence of all its layers."""
-    layers = ancestor.main
+    layers = published.main
     assert isinstance(layers, nn.Sequential)
     return layers
 
@@ -49,16 +49,16 @@ def layers_of(ancestor: nn.Module) -> nn.Sequential:
 @pytest.mark.parametrize("as_zip", [True, False])
 @pytest.mark.filterwarnings("ignore::UserWarning")  # torch: the source of class G is nowhere
 def test_a_pickled_module_becomes_a_generator_of_ours(
-    as_zip: bool, ancestor: nn.Module, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+    as_zip: bool, published: nn.Module, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    torch.save(ancestor, tmp_path / "v0.pt", _use_new_zipfile_serialization=as_zip)
+    torch.save(published, tmp_path / "v0.pt", _use_new_zipfile_serialization=as_zip)
     monkeypatch.delitem(sys.modules, "network")
     result = run("convert", tmp_path / "v0.pt", tmp_path / "v0.safetensors")
     assert result.exit_code == 0, result.stderr
     net, card = load_generator(tmp_path / "v0.safetensors", torch.device("cpu"))
     assert (card.architecture, card.normalization.scale) == ("encoder_decoder", 128)
     image = torch.rand(2, 3, 128, 128)
-    torch.testing.assert_close(net(image), layers_of(ancestor.eval())(image))
+    torch.testing.assert_close(net(image), layers_of(published.eval())(image))
 
 
 class _Bite:
@@ -83,10 +83,10 @@ def test_a_pickle_that_would_run_something_is_refused_by_name(tmp_path: Path, ru
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
-def test_other_files_are_refused(ancestor: nn.Module, tmp_path: Path, run: Run) -> None:
-    torch.save(ancestor.state_dict(), tmp_path / "state.pt")
-    ancestor.main = layers_of(ancestor)[:5]
-    torch.save(ancestor, tmp_path / "short.pt")
+def test_other_files_are_refused(published: nn.Module, tmp_path: Path, run: Run) -> None:
+    torch.save(published.state_dict(), tmp_path / "state.pt")
+    published.main = layers_of(published)[:5]
+    torch.save(published, tmp_path / "short.pt")
     (tmp_path / "text.pt").write_text("weights")
     refusals = {"state": "not a pickled module", "short": "do not fit", "text": "more than", "no": "no such"}
     for name, says in refusals.items():

@@ -75,6 +75,7 @@ def test_batch_and_evaluate_take_the_recipe_file(
     assert [row["name"] for row in json.loads(result.stdout)["models"]] == ["run", "raw"]
 
 
+@pytest.mark.slow
 def test_a_changed_recipe_file_makes_batch_do_its_work_again(
     weights: Path, photos: Path, tmp_path: Path, run: Run
 ) -> None:
@@ -86,6 +87,7 @@ def test_a_changed_recipe_file_makes_batch_do_its_work_again(
     assert json.loads(run(*words).stdout)["written"] == 3
 
 
+@pytest.mark.slow
 def test_export_and_convert_take_the_recipe_file(trained: Path, weights: Path, tmp_path: Path, run: Run) -> None:
     half = tmp_path / "half.safetensors"
     result = run("convert", trained, half, "--recipe", OWN)
