@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -66,6 +67,17 @@ def photos(tmp_path_factory: pytest.TempPathFactory, portrait: NDArray[np.uint8]
     (root / "coffee.png").write_bytes(encode_image(np.asarray(data.coffee(), np.uint8), ".png"))
     (root / "cut.jpg").write_bytes(encode_image(portrait, ".jpg")[:20_000])
     (root / "notes.txt").write_text("not a photo")
+    return root
+
+
+@pytest.fixture(scope="session")
+def small_photos(tmp_path_factory: pytest.TempPathFactory, portrait: NDArray[np.uint8]) -> Path:
+    """Two photos of 200 px, for work that searches a photo for all its faces."""
+    root = tmp_path_factory.mktemp("small")
+    half = cv2.resize(portrait, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+    for number in range(2):
+        photo = np.asarray(half[: 200 - 10 * number, 10 * number :], np.uint8)
+        (root / f"{number}.jpg").write_bytes(encode_image(photo, ".jpg", 90))
     return root
 
 

@@ -34,8 +34,8 @@ BATCH, SIZE, WARM_UP, WORKERS = 30, 128, 6, 2
 class PilPairs(Dataset[tuple[Tensor, Tensor]]):
     """The rival's dataset."""
 
-    def __init__(self, feed: LoaderSpec, steps: int) -> None:
-        self._files = [pair for step in range(steps) for pair in zip(*feed.files(step), strict=True)]
+    def __init__(self, spec: LoaderSpec, steps: int) -> None:
+        self._files = [pair for step in range(steps) for pair in zip(*spec.files(step), strict=True)]
 
     def __len__(self) -> int:
         return len(self._files)
@@ -50,11 +50,11 @@ class PilPairs(Dataset[tuple[Tensor, Tensor]]):
         return (torch.from_numpy(np.array(small)).permute(2, 0, 1).float() - 128) / 128
 
 
-def bare_dali(feed: LoaderSpec, steps: int) -> Iterator[Any]:
+def bare_dali(spec: LoaderSpec, steps: int) -> Iterator[Any]:
     """DALI's own readers, decoder and resize on the same files in the same order."""
     from nvidia.dali import fn, pipeline_def, types
 
-    lists = list(zip(*(feed.files(step) for step in range(steps)), strict=True))
+    lists = list(zip(*(spec.files(step) for step in range(steps)), strict=True))
 
     @pipeline_def(batch_size=BATCH, num_threads=WORKERS, device_id=None, prefetch_queue_depth=2)  # type: ignore[untyped-decorator]
     def pairs() -> tuple[Any, ...]:
@@ -81,7 +81,7 @@ def rate(batches: Iterator[object], count: int) -> float:
 def main(dataset: Path, rounds: int, batches: int) -> None:
     """All four in turn; medians, and the ratios round by round."""
     pairs, cpu, steps = read_pairs(dataset), torch.device("cpu"), batches + WARM_UP
-    feed = LoaderSpec(
+    spec = LoaderSpec(
         root=dataset.resolve(),
         pairs=pairs,
         batch_size=BATCH,
@@ -93,10 +93,10 @@ def main(dataset: Path, rounds: int, batches: int) -> None:
     rates: dict[str, list[float]] = {"our DALI loader": [], "bare DALI": [], "PIL": [], "our torch loader": []}
     for number in range(rounds):
         runs = (
-            DaliLoader(feed, cpu).batches(0, steps),
-            bare_dali(feed, steps),
-            iter(DataLoader(PilPairs(feed, steps), BATCH, num_workers=WORKERS, multiprocessing_context="forkserver")),
-            TorchLoader(feed, cpu).batches(0, steps),
+            DaliLoader(spec, cpu).batches(0, steps),
+            bare_dali(spec, steps),
+            iter(DataLoader(PilPairs(spec, steps), BATCH, num_workers=WORKERS, multiprocessing_context="forkserver")),
+            TorchLoader(spec, cpu).batches(0, steps),
         )
         for measured, run in zip(rates.values(), runs, strict=True):
             measured.append(rate(run, batches))

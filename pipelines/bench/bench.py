@@ -144,9 +144,9 @@ class Bench:
     def _time_networks(self) -> Iterator[str]:
         settings = recipe_settings(TrainConfig(dataset="", recipe=RECIPE))
         pairs, size = settings.batch_size, settings.image_size
-        feed = self._feed(pairs, size)
-        recipe = make_recipe(RECIPE, settings, Setup(self._fabric), TrainingSet(feed.root, feed.pairs, None))
-        loader, loader_name = _open_loader(feed, self.device)
+        spec = self._loader_spec(pairs, size)
+        recipe = make_recipe(RECIPE, settings, Setup(self._fabric), TrainingSet(spec.root, spec.pairs, None))
+        loader, loader_name = _open_loader(spec, self.device)
         batches = loader.batches(0, ENDLESS)
         batch = next(batches)
         faces = FrontalizeConfig(model=NETWORK).batch_size
@@ -183,7 +183,7 @@ class Bench:
             yield stage
         self.timings[stage] = Timing(stage, what, place, unit, rates[1:])
 
-    def _feed(self, batch_size: int, image_size: int) -> LoaderSpec:
+    def _loader_spec(self, batch_size: int, image_size: int) -> LoaderSpec:
         """Pairs made of the written views."""
         names = [photo.job.view for photo in self._with_face]
         return LoaderSpec(
@@ -197,8 +197,8 @@ class Bench:
         )
 
 
-def _open_loader(feed: LoaderSpec, device: torch.device) -> tuple[Loader, str]:
+def _open_loader(spec: LoaderSpec, device: torch.device) -> tuple[Loader, str]:
     try:
-        return DaliLoader(feed, device), "DALI"
+        return DaliLoader(spec, device), "DALI"
     except ConfigError:
-        return TorchLoader(feed, device), "torch"
+        return TorchLoader(spec, device), "torch"

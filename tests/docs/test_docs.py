@@ -33,6 +33,7 @@ CARD = ROOT / "models" / "weights" / "README.md"
 LINKING = [*PAGES, CARD, *(ROOT / name for name in ("SECURITY.md", "CHANGELOG.md", "examples/README.md"))]
 
 _LINK = re.compile(r"\]\(([^)#\s]+)(?:#([^)\s]+))?\)|\]\(#([^)\s]+)\)")
+_REASON = re.compile(r"Photo(?:Rejected|Failed)\(\s*\"([a-z-]+)\"")
 _HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 
 
@@ -90,6 +91,14 @@ def test_the_readme_names_every_page_and_every_command() -> None:
 def test_the_codes_of_verify_are_explained() -> None:
     text = (ROOT / "docs" / "paired-sets.md").read_text()
     assert [code for code in REMEDIES if f"`{code}`" not in text] == []
+
+
+def test_every_reason_is_explained() -> None:
+    sources = [path for folder in ("toolkit", "pipelines") for path in sorted((ROOT / folder).rglob("*.py"))]
+    codes = {code for path in sources for code in _REASON.findall(path.read_text())}
+    text = (ROOT / "docs" / "conventions.md").read_text()
+    assert len(codes) > 20
+    assert [code for code in sorted(codes) if f"`{code}`" not in text] == []
 
 
 def test_every_recipe_is_in_the_docs() -> None:

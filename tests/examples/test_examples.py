@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from tests import plain_recipe
 from tests.conftest import Run
-from tests.examples.conftest import EXAMPLES, example
+from tests.examples.conftest import EXAMPLES, example, example_alone
 from tests.faces import FACES
 from toolkit.landmarks import profile_network
 from toolkit.photos.decode import read_photo
@@ -23,7 +23,7 @@ from toolkit.records.labels import read_labels, write_labels
 
 
 def test_one_photo_is_aligned(tmp_path: Path, photos: Path) -> None:
-    assert "degrees" in example("align_one_photo.py", photos / "ann" / "0.jpg", tmp_path / "crop.png")
+    assert "degrees" in example_alone("align_one_photo.py", photos / "ann" / "0.jpg", tmp_path / "crop.png")
     assert read_photo(tmp_path / "crop.png").shape == (256, 256, 3)
 
 
@@ -34,7 +34,7 @@ def test_the_crop_is_drawn(tmp_path: Path) -> None:
 
 
 def test_the_align_benchmark_measures_both(photos: Path) -> None:
-    assert "align runs at" in example("bench/align.py", photos / "ann", "--rounds", 1)
+    assert "align runs at" in example_alone("bench/align.py", photos / "ann", "--rounds", 1)
 
 
 def test_the_loader_and_train_benchmarks_measure_all_three(tmp_path: Path, portrait: NDArray[np.uint8]) -> None:
@@ -42,8 +42,8 @@ def test_the_loader_and_train_benchmarks_measure_all_three(tmp_path: Path, portr
     small = np.ascontiguousarray(portrait[100:132, 200:232])
     for path in (tmp_path / "a.jpg", *(tmp_path / "a" / f"{number}.jpg" for number in range(3))):
         path.write_bytes(encode_image(small, ".jpg"))
-    assert "times PIL" in example("bench/loader.py", tmp_path, 1, 2)
-    told = example("bench/train.py", tmp_path, plain_recipe.__file__, 1, 5)
+    assert "times PIL" in example_alone("bench/loader.py", tmp_path, 1, 2)
+    told = example_alone("bench/train.py", tmp_path, plain_recipe.__file__, 1, 5)
     assert re.search(r"bare step [0-9.]+, \w+ [0-9.]+: [0-9.]+\n", told)
     assert re.search(r"batch 4: [0-9.]+ images/s, [0-9.]+ \([0-9.]+ to [0-9.]+\)", told)
 
@@ -127,7 +127,7 @@ def test_traits_of_drawn_discs_are_flipped_and_read(tmp_path: Path, run: Run) ->
 
 def test_the_profile_network_is_learnt(tmp_path: Path, photos: Path) -> None:
     pytest.importorskip("onnxscript", reason="the extra onnx is not installed: pip install '.[onnx]'")
-    told = example("learn_profile_points.py", photos / "ann", tmp_path / "points.onnx", 1)
+    told = example_alone("learn_profile_points.py", photos / "ann", tmp_path / "points.onnx", 1)
     assert "3 photos, " in told
     network = cv2.dnn.readNetFromONNX(str(tmp_path / "points.onnx"))
     network.setInput(np.zeros((1, 3, profile_network.INPUT_SIDE, profile_network.INPUT_SIDE), np.float32))

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tests.conftest import Run
-from tests.examples.conftest import EXAMPLES, example
+from tests.examples.conftest import EXAMPLES, example_alone
 from tests.toolkit.photos.encoded import saved
 from toolkit.photos.files import encode_image, list_photos, write_atomic
 from toolkit.records.ledger import read_ledger
@@ -69,8 +69,8 @@ def test_a_crash_is_kept(fuzz: ModuleType, tmp_path: Path, monkeypatch: pytest.M
 def test_the_script_fuzzes_photos_and_ledgers(seeds: list[bytes], tmp_path: Path) -> None:
     for number, data in enumerate(seeds):
         (tmp_path / str(number)).write_bytes(data)
-    assert "50" in example("fuzz_readers.py", "photo", tmp_path, "--runs", 50)
-    assert "50" in example("fuzz_readers.py", "ledger", "--runs", 50)
+    assert "50" in example_alone("fuzz_readers.py", "photo", tmp_path, "--runs", 50)
+    assert "50" in example_alone("fuzz_readers.py", "ledger", "--runs", 50)
 
 
 def test_four_commands_over_damaged_photos_crash_nowhere_and_lose_nothing(

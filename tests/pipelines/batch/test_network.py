@@ -1,6 +1,5 @@
 import json
 import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,10 +19,10 @@ CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
-def frontal(photos: Path, untrained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def frontal(photos: Path, untrained: Path, run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One undisturbed run over the small collection."""
     out = tmp_path_factory.mktemp("frontal") / "out"
-    subprocess.run([*FRONTALIZE, "batch", photos, out, "--model", untrained, "--quiet"], check=False)
+    run("batch", photos, out, "--model", untrained, "--quiet")
     return out
 
 

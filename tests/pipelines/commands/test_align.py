@@ -2,7 +2,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +17,10 @@ from toolkit.records.ledger import read_ledger
 
 
 @pytest.fixture(scope="module")
-def aligned(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def aligned(photos: Path, run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One undisturbed run over the small collection."""
     out = tmp_path_factory.mktemp("aligned") / "out"
-    subprocess.run([*FRONTALIZE, "align", photos, out, "--quiet"], check=False)
+    run("align", photos, out, "--quiet")
     return out
 
 

@@ -112,7 +112,7 @@ def test_a_runs_weights_are_halved(tmp_path: Path, run: Run) -> None:
 
 
 def test_a_pickle_of_few_bytes_takes_little_memory(tmp_path: Path) -> None:
-    """Its reader makes room for the highest number that a part is given: here sixty gigabytes."""
+    """The reader of a pickle allocates up to its highest memo index: here sixty gigabytes."""
     (tmp_path / "x.pt").write_bytes(b"\x80\x02Nr\xff\xff\xff\xff.")
-    with pytest.raises(CheckpointError, match="numbers more than"):
+    with pytest.raises(CheckpointError, match="its memo has more than"):
         convert_weights(tmp_path / "x.pt", tmp_path / "out.safetensors")
