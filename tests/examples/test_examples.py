@@ -33,10 +33,12 @@ def test_the_crop_is_drawn(tmp_path: Path) -> None:
     assert ((drawn[..., 0] - drawn[..., 1]) > 150).sum() > 500  # the red lines are there
 
 
+@pytest.mark.slow
 def test_the_align_benchmark_measures_both(photos: Path) -> None:
     assert "align runs at" in example_alone("bench/align.py", photos / "ann", "--rounds", 1)
 
 
+@pytest.mark.slow
 def test_the_loader_and_train_benchmarks_measure_all_three(tmp_path: Path, portrait: NDArray[np.uint8]) -> None:
     (tmp_path / "a").mkdir()
     small = np.ascontiguousarray(portrait[100:132, 200:232])
@@ -48,6 +50,7 @@ def test_the_loader_and_train_benchmarks_measure_all_three(tmp_path: Path, portr
     assert re.search(r"batch 4: [0-9.]+ images/s, [0-9.]+ \([0-9.]+ to [0-9.]+\)", told)
 
 
+@pytest.mark.slow
 def test_views_are_drawn_and_timed(tmp_path: Path, photos: Path) -> None:
     example("draw_views.py", tmp_path / "views.png", photos / "ann" / "0.jpg")
     drawn = read_photo(tmp_path / "views.png")
@@ -74,6 +77,7 @@ def test_shapes_are_learnt(tmp_path: Path, photos: Path) -> None:
         assert stored["mean"][152, 1] == pytest.approx(1, abs=0.02)
 
 
+@pytest.mark.slow
 def test_identity_is_measured(tmp_path: Path, shared: Path) -> None:
     for person in ("002", "024", "063"):
         for kind in ("frontal", "profile"):
@@ -82,12 +86,13 @@ def test_identity_is_measured(tmp_path: Path, shared: Path) -> None:
                 (tmp_path / person / kind / f"{number}.jpg").symlink_to(
                     shared / "profiles" / person / kind / f"{number}.jpg"
                 )
-    told = example("measure_identity.py", tmp_path, shared / "models" / "mobilefacenet_112x96.onnx")
+    told = example_alone("measure_identity.py", tmp_path, shared / "models" / "mobilefacenet_112x96.onnx")
     assert [line.split()[0] for line in told.splitlines()] == ["raw", "geometric"]
     genuine = [float(line.split("genuine ")[1].split()[0]) for line in told.splitlines()]
     assert all(0.15 < cosine < 0.7 for cosine in genuine)
 
 
+@pytest.mark.slow
 def test_the_notebook_runs_on_a_set(tmp_path: Path, photos: Path, run: Run) -> None:
     made = run("pairs", "build", photos, tmp_path / "set", "--subjects", r"^(\w+)/", "--max-rejects", "100%")
     assert (tmp_path / "set" / "ann.jpg").exists(), made.stderr
@@ -115,6 +120,7 @@ def test_skin_tones_become_a_column(tmp_path: Path) -> None:
     assert [labels.text("tone", f"{subject}/a.png") for subject in ("ann", "bea")] == ["light", "dark"]
 
 
+@pytest.mark.slow
 def test_traits_of_drawn_discs_are_flipped_and_read(tmp_path: Path, run: Run) -> None:
     example("flip_traits.py", "draw", tmp_path / "set")
     words = ["train", tmp_path / "set", tmp_path / "run", "--recipe", "attributes", "--steps", 1, "--batch-size", 4]
@@ -125,6 +131,7 @@ def test_traits_of_drawn_discs_are_flipped_and_read(tmp_path: Path, run: Run) ->
     assert read_photo(tmp_path / "discs.png").shape == (8 * 64, 5 * 64, 3)
 
 
+@pytest.mark.slow
 def test_the_profile_network_is_learnt(tmp_path: Path, photos: Path) -> None:
     pytest.importorskip("onnxscript", reason="the extra onnx is not installed: pip install '.[onnx]'")
     told = example_alone("learn_profile_points.py", photos / "ann", tmp_path / "points.onnx", 1)

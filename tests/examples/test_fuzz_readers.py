@@ -73,6 +73,7 @@ def test_the_script_fuzzes_photos_and_ledgers(seeds: list[bytes], tmp_path: Path
     assert "50" in example_alone("fuzz_readers.py", "ledger", "--runs", 50)
 
 
+@pytest.mark.slow
 def test_four_commands_over_damaged_photos_crash_nowhere_and_lose_nothing(
     fuzz: ModuleType, seeds: list[bytes], photos: Path, tmp_path: Path, run: Run
 ) -> None:

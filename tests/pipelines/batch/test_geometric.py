@@ -38,6 +38,7 @@ def test_a_folder_becomes_frontal_views_without_weights(photos: Path, run: Run, 
     assert read_photo(tmp_path / "png" / "0.png").shape == (128, 128, 3)
 
 
+@pytest.mark.slow
 def test_three_shards_at_once_make_one_run(photos: Path, run: Run, tmp_path: Path) -> None:
     words = ["batch", photos, tmp_path / "out", "--model", "geometric", "--workers", "1", "--json"]
     starts = [[*FRONTALIZE, *map(str, words), "--shard", f"{part}/3"] for part in range(3)]
@@ -56,6 +57,7 @@ def test_three_shards_at_once_make_one_run(photos: Path, run: Run, tmp_path: Pat
     assert run(*words, "--shard", "3/3").exit_code == 2
 
 
+@pytest.mark.slow
 def test_photos_become_a_paired_set(photos: Path, run: Run, tmp_path: Path) -> None:
     words = ["pairs", "synth", photos, tmp_path / "set", "--yaws", "-40:40:40", "--pitches", "0,10", "--size", 96]
     words += ["--max-turn", 30, "--light", 0.5]
@@ -81,6 +83,7 @@ def test_photos_become_a_paired_set(photos: Path, run: Run, tmp_path: Path) -> N
     assert tree(tmp_path / "set") == before
 
 
+@pytest.mark.slow
 def test_photos_that_are_no_targets_are_rejected_with_their_reason(photos: Path, run: Run, tmp_path: Path) -> None:
     words = ["pairs", "synth", photos / "ann", "--yaws", "20"]
     for more, code in (

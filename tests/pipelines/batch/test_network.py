@@ -55,6 +55,7 @@ def test_size_and_format_are_the_users(photos: Path, untrained: Path, run: Run, 
     assert read_photo(tmp_path / "0.png").shape == (256, 256, 3)
 
 
+@pytest.mark.slow
 def test_aligned_crops_go_straight_in(photos: Path, untrained: Path, run: Run, tmp_path: Path) -> None:
     """Crops of the model's size give the same faces as the raw photos, and a photo that is none is rejected."""
     assert run("align", photos / "ann", tmp_path / "crops", "--size", 128, "--format", "png").exit_code == 0
@@ -106,6 +107,7 @@ def test_a_gpu_short_of_memory_gets_smaller_batches(untrained: Path, monkeypatch
         generator(crops)
 
 
+@pytest.mark.slow
 def test_kill_nine_and_run_again_equals_one_run(photos: Path, untrained: Path, run: Run, tmp_path: Path) -> None:
     source, killed, whole = tmp_path / "src", tmp_path / "killed", tmp_path / "whole"
     source.mkdir()

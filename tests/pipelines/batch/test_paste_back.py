@@ -9,6 +9,7 @@ from toolkit.photos.decode import Photo, read_photo
 from toolkit.records.ledger import read_ledger
 
 
+@pytest.mark.slow
 def test_the_process_of_the_command_decodes_no_photo(
     small_photos: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -48,6 +48,7 @@ def test_durations_read_well(seconds: float, said: str) -> None:
     assert _duration(seconds) == said
 
 
+@pytest.mark.slow
 def test_every_stage_is_measured_on_the_photos_given(photos: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """Six faces, one photo without, one damaged."""
     monkeypatch.setattr("pipelines.bench.bench.MIN_SECONDS", 0.01)
@@ -80,6 +81,7 @@ def test_without_photos_a_portrait_is_drawn(tmp_path: Path, monkeypatch: pytest.
     assert len(_sample(tmp_path, tmp_path, 2)) == 2
 
 
+@pytest.mark.slow
 def test_wrong_set_ups_are_refused(photos: Path, tmp_path: Path, run: Run) -> None:
     (tmp_path / "faceless").mkdir()
     (tmp_path / "empty").mkdir()

@@ -50,6 +50,7 @@ def test_a_second_run_skips_all_that_is_finished(aligned: Path, photos: Path, ru
     assert (last.status, last.outputs) == ("skipped", ["ann/0.jpg"])
 
 
+@pytest.mark.slow
 def test_changed_inputs_settings_and_lost_outputs_are_done_again(photos: Path, run: Run, tmp_path: Path) -> None:
     source, out = tmp_path / "src", tmp_path / "out"
     shutil.copytree(photos / "ann", source)
@@ -75,6 +76,7 @@ def test_kill_nine_anywhere_and_run_again_equals_one_run(aligned: Path, photos: 
     assert {name: (out / name).stat().st_mtime_ns for name in finished} == stamps
 
 
+@pytest.mark.slow
 def test_ctrl_c_keeps_the_ledger_whole_and_exits_130(photos: Path, tmp_path: Path) -> None:
     """Parent and workers get the signal, as from a terminal."""
     out, many = tmp_path / "out", tmp_path / "many"

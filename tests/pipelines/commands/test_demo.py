@@ -14,6 +14,7 @@ from toolkit.photos.decode import read_photo
 from toolkit.records.ledger import read_ledger
 
 
+@pytest.mark.slow
 def test_the_photos_are_many_and_the_same_every_time(tmp_path: Path) -> None:
     for folder in ("one", "two"):
         draw_photos(tmp_path / folder)
@@ -26,6 +27,7 @@ def test_the_photos_are_many_and_the_same_every_time(tmp_path: Path) -> None:
     assert orientations.count(6) == 1
 
 
+@pytest.mark.slow
 def test_the_whole_line_stands(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """End to end, as `make demo` runs it, with a training run too short to look at."""
     monkeypatch.setattr("pipelines.commands.demo.STEPS", 2)

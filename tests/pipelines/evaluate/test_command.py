@@ -38,6 +38,7 @@ def turned(tmp_path_factory: pytest.TempPathFactory, portrait: Image, landmarker
     return root
 
 
+@pytest.mark.slow
 def test_rotated_portraits_are_evaluated_from_end_to_end(
     turned: Path, run: Run, tmp_path: Path, monkeypatch: Any
 ) -> None:

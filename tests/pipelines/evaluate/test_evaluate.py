@@ -98,6 +98,7 @@ def test_the_val_split_is_evaluated_if_there_is_one(tmp_path: Path, run: Run) ->
     assert document["models"][0]["l1"] == pytest.approx(levels[f"{subject}/a"] / 127.5, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_the_faces_of_a_generator_are_those_that_batch_writes(tmp_path: Path, run: Run) -> None:
     """The numbers, from the files of `batch --aligned`. Its faces show the middle of a crop and are put in place."""
     torch.manual_seed(0)

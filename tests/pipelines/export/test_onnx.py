@@ -61,6 +61,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory, run: Run) -> Path:
     return root
 
 
+@pytest.mark.slow
 def test_the_file_gives_torchs_faces_for_any_batch_pose_and_light(exported: Path) -> None:
     import onnxruntime
 
@@ -90,6 +91,7 @@ def test_built_in_weights_can_be_exported_too(tmp_path: Path) -> None:
         assert -1 <= drawn.min() < drawn.max() <= 1
 
 
+@pytest.mark.slow
 def test_crop_and_normalization_travel_in_the_file(exported: Path) -> None:
     import onnxruntime
 
@@ -98,6 +100,7 @@ def test_crop_and_normalization_travel_in_the_file(exported: Path) -> None:
     assert json.loads(card) == dataclasses.asdict(CARD)
 
 
+@pytest.mark.slow
 def test_the_command_says_how_far_from_torch(exported: Path) -> None:
     said = json.loads((exported / "said.json").read_text())
     assert said["differences"].keys() == {"1", "2", "7"}
@@ -109,12 +112,14 @@ def test_the_command_says_how_far_from_torch(exported: Path) -> None:
     }
 
 
+@pytest.mark.slow
 def test_nothing_of_this_machine_is_in_the_file(exported: Path) -> None:
     data = (exported / "out" / "net.onnx").read_bytes()
     assert str(Path(__file__).parents[3]).encode() not in data
     assert b"site-packages" not in data
 
 
+@pytest.mark.slow
 def test_a_file_that_differs_from_torch_is_not_written(
     exported: Path, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -135,6 +140,7 @@ def test_without_the_extra_the_way_out_is_said(tmp_path: Path, run: Run, monkeyp
     assert "pip install 'frontalize[onnx]'" in result.stderr
 
 
+@pytest.mark.slow
 def test_wrong_set_ups_are_refused_before_work(exported: Path, tmp_path: Path, run: Run) -> None:
     for name, says in {"net.pt": "ends in .onnx", "net.onnx": "no such file"}.items():
         result = run("export", tmp_path / "none", tmp_path / name)

@@ -53,6 +53,7 @@ def test_raw_photos_are_aligned_on_the_way_and_rejects_are_named(photos: Path, r
     assert target.stat().st_nlink == 2  # linked to the working copy: nothing is stored twice
 
 
+@pytest.mark.slow
 def test_leftovers_of_a_kill_and_disks_without_links_do_not_stop_it(
     photos: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

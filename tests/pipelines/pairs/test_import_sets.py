@@ -253,6 +253,7 @@ def test_wrong_options_are_refused(option: tuple[str, str], celeba: Path, run: R
     assert result.exit_code == 2 and option[1] in result.stderr
 
 
+@pytest.mark.slow
 def test_profiles_are_cut_by_their_fiducials_where_no_face_is_found(shared: Path, run: Run, tmp_path: Path) -> None:
     for person in ("001", "010", "012"):
         shutil.copytree(shared / "profiles" / person, tmp_path / "cfp" / person)

@@ -178,6 +178,7 @@ def test_the_command_prints_defects_and_exits_with_1(good: Path, run: Run, tmp_p
         assert result.exit_code == 2 and message in result.stderr.replace("\n", " ")
 
 
+@pytest.mark.slow
 def test_a_recognizer_finds_people_under_a_wrong_name(shared: Path, run: Run, tmp_path: Path) -> None:
     recognizer = shared / "models" / "mobilefacenet_112x96.onnx"
     root, subjects = tmp_path / "set", ["C001035", "C001056", "D000096", "R000575"]

@@ -8,6 +8,7 @@ import pytest
 from tests.conftest import Run
 
 
+@pytest.mark.slow
 def test_every_image_is_described(photos: Path, run: Run, tmp_path: Path) -> None:
     out = tmp_path / "out"
     assert run("align", photos, out, "--metadata", "--format", "png").exit_code == 1  # one photo is damaged
@@ -21,6 +22,7 @@ def test_every_image_is_described(photos: Path, run: Run, tmp_path: Path) -> Non
     assert len((tmp_path / "faces" / "metadata.jsonl").read_text().splitlines()) == len(images)
 
 
+@pytest.mark.slow
 def test_datasets_loads_an_output_folder(photos: Path, run: Run, tmp_path: Path) -> None:
     datasets = pytest.importorskip("datasets")
     run("align", photos, tmp_path / "out", "--metadata")

@@ -31,6 +31,7 @@ def frontalized(photos: Path, out: Path, **changes: Any) -> list[Outcome]:
     return [outcome for outcome in outcomes if outcome.status == "written"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
 def test_views_drawn_on_the_networks_device_give_the_same_faces(
     device: str, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -55,6 +56,7 @@ def test_views_drawn_on_the_networks_device_give_the_same_faces(
         assert np.abs(one - other).mean() < 2
 
 
+@pytest.mark.slow
 def test_two_devices_share_the_batches_and_change_no_face(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

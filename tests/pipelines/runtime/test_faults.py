@@ -203,6 +203,7 @@ def _trouble(model: None, job: Job) -> Outcome:
     return Outcome(input=job.input, status="written")
 
 
+@pytest.mark.slow
 def test_photos_that_hang_die_or_burst_are_rows_and_the_rest_is_done(tmp_path: Path) -> None:
     for name in ("a", "bomb", "c", "die", "e", "hang", "i", "j"):
         (tmp_path / "in").mkdir(exist_ok=True)

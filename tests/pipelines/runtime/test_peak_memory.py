@@ -41,6 +41,7 @@ def photos(portrait: NDArray[np.uint8], tmp_path_factory: pytest.TempPathFactory
     return root
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="memory is counted as Linux does")
 @pytest.mark.parametrize("command", ["align", "batch"])
 def test_bombs_cost_themselves_alone(command: str, photos: Path, tmp_path: Path) -> None:

@@ -13,6 +13,8 @@ from pipelines.runtime.ray_backend import RayStage, run_on_ray
 from tests.conftest import Run, tree
 from toolkit.records.ledger import Outcome, read_ledger
 
+pytestmark = pytest.mark.slow  # Ray takes ten seconds to start
+
 
 @pytest.fixture(scope="module", autouse=True)
 def cluster() -> Iterator[None]:

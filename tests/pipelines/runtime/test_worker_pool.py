@@ -129,6 +129,7 @@ def _split(results: Iterator[int | Crash[int]]) -> tuple[list[int], dict[int, st
     return sorted(done), crashes
 
 
+@pytest.mark.slow
 def test_a_worker_that_hangs_is_replaced_and_costs_one_job() -> None:
     started = time.monotonic()
     limits = JobLimits(seconds=2)  # a busy machine stands still for half a second now and then
@@ -148,6 +149,7 @@ def test_a_hang_is_found_while_another_worker_is_busy() -> None:
     results.close()  # type: ignore[attr-defined]
 
 
+@pytest.mark.slow
 def test_time_that_the_caller_takes_is_not_the_jobs() -> None:
     done = []
     for result in run_in_workers(_square, operator.call, range(20), 2, never, limits=JobLimits(seconds=1)):
@@ -208,6 +210,7 @@ def test_a_worker_that_dies_costs_one_job() -> None:
     assert sorted(result for result in results if isinstance(result, int)) == [n for n in range(40) if n != 7]
 
 
+@pytest.mark.slow
 def test_every_killer_is_found_and_no_other_job_is_lost() -> None:
     results = list(run_in_workers(_die_on_tens, operator.call, range(60), 2, never))
     assert sorted(result.job for result in results if isinstance(result, Crash)) == [10, 20, 30, 40, 50]

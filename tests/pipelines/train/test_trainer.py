@@ -82,6 +82,7 @@ def test_stopped_and_resumed_equals_undisturbed_bit_for_bit(undisturbed: Path, d
     assert (parts / "generator.safetensors").read_bytes() == (whole / "generator.safetensors").read_bytes()
 
 
+@pytest.mark.slow
 def test_kill_nine_and_the_same_command_again_equals_undisturbed(
     undisturbed: Path, dataset: Path, run: Run, tmp_path: Path
 ) -> None:
@@ -93,6 +94,7 @@ def test_kill_nine_and_the_same_command_again_equals_undisturbed(
     assert (folder / "generator.safetensors").read_bytes() == (undisturbed / "generator.safetensors").read_bytes()
 
 
+@pytest.mark.slow
 def test_it_learns(dataset: Path, tmp_path: Path) -> None:
     quick = {"learning_rate": "1e-3"}
     list(Training(config(dataset, steps=24, settings=quick), tmp_path / "r", "cpu", 2).run(never))

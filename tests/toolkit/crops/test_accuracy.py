@@ -72,6 +72,7 @@ def faces_with_room(shared: Path, landmarker: Landmarker) -> list[tuple[NDArray[
     return faces
 
 
+@pytest.mark.slow
 def test_yaw_and_pitch_of_known_views(shared: Path, landmarker: Landmarker) -> None:
     errors: dict[int, list[float]] = {yaw: [] for yaw in (20, 40, 60, 75)}
     pitches, sizes, seen = [], [], 0

@@ -93,6 +93,7 @@ def test_pictures_without_people_have_no_faces(name: str, landmarker: Landmarker
     assert landmarker.find(np.asarray(picture[..., :3], np.uint8), every=True) == []
 
 
+@pytest.mark.slow
 def test_faceless_parts_of_portraits_give_no_crop(shared: Path, landmarker: Landmarker) -> None:
     """200 squares beside, above and below the heads: curtains, collars, pearls, emblems. Fewer than 1 % may pass."""
     found = []
@@ -130,10 +131,11 @@ def faceless_squares(portraits: Path, landmarker: Landmarker) -> list[tuple[Path
     return squares
 
 
+@pytest.mark.slow
 def test_true_profiles_are_found(shared: Path, landmarker: Landmarker) -> None:
-    """All 388; and where nose, visible eye and chin lie, against hand-placed points, in shares of the crop."""
+    """Every second of 388; where nose, visible eye and chin lie, against hand-placed points, in shares of the crop."""
     found, total, distances = 0, 0, []
-    for path in sorted((shared / "profiles").glob("*/profile/*.jpg")):
+    for path in sorted((shared / "profiles").glob("*/profile/*.jpg"))[::2]:
         total += 1
         try:
             [crop] = align_photo(read_photo(path), landmarker)
@@ -147,10 +149,12 @@ def test_true_profiles_are_found(shared: Path, landmarker: Landmarker) -> None:
         theirs = np.array([points[21], points[12:18].mean(axis=0), points[8]])
         side = np.hypot(*(points[8] - theirs[1])) / 0.8
         distances.append(np.hypot(*(ours - theirs).T) / side)
-    assert found >= 0.97 * total
-    # Measured .038, .018, .044 and .079, .050, .123; without averaging .046, .020, .061 and .108, .078, .202.
-    assert (np.median(distances, axis=0) < [0.041, 0.02, 0.048]).all()
-    assert (np.percentile(distances, 95, axis=0) < [0.09, 0.06, 0.14]).all()
+    assert total == 194
+    assert found >= 0.97 * total  # measured 191
+    # Measured .035, .017, .043 and .079, .048, .122; on all .038, .018, .044 and .079, .050, .123, there without
+    # averaging .046, .020, .061 and .108, .078, .202.
+    assert (np.median(distances, axis=0) < [0.038, 0.019, 0.047]).all()
+    assert (np.percentile(distances, 95, axis=0) < [0.089, 0.058, 0.139]).all()
 
 
 def test_yunet_finds_profiles_and_places_its_points(shared: Path) -> None:

@@ -100,6 +100,7 @@ def test_a_big_photo_gives_the_crop_of_a_small_one(portrait: Image, landmarker: 
     np.testing.assert_allclose(there.face.size, 8 * here.face.size, rtol=0.03)  # pixels of the full photo
 
 
+@pytest.mark.slow
 def test_a_small_face_in_a_big_photo_is_looked_at_in_full(portrait: Image, landmarker: Landmarker) -> None:
     canvas = np.full((3000, 4000, 3), 128, np.uint8)
     canvas[800 : 800 + 512, 1500 : 1500 + 512] = portrait

@@ -138,6 +138,7 @@ def test_a_shape_is_found_from_few_points() -> None:
         assert np.abs(fit.shape - shape)[which].mean() < 0.04
 
 
+@pytest.mark.slow
 def test_real_profiles_are_found_where_people_mark_them(shared: Path) -> None:
     """Eye corners, nose root and tip, lip, mouth corner and chin, in distances from eyes to chin."""
     landmarker = open_landmarker(FindConfig(refine_profiles=False))

@@ -73,6 +73,7 @@ def test_views_are_more_like_their_own_person_than_like_others(
     assert np.mean(own) > np.mean(others) + 0.03  # measured .302
 
 
+@pytest.mark.slow
 def test_there_and_back(crops: dict[str, AlignedCrop]) -> None:
     """SSIM of the visible part of turned and returned faces against the aligned crop."""
     landmarker, averaged = open_landmarker(FindConfig(refine_profiles=False)), AveragedMesh()

@@ -108,6 +108,7 @@ def test_a_refined_face_joins_without_a_step(turned: Image, landmarker: Landmark
     assert step.max() < 12  # 40 levels that began at once would make a step of 16
 
 
+@pytest.mark.slow
 def test_a_folder_of_photos_with_several_faces(
     turned: Image, portrait: Image, landmarker: Landmarker, run: Run, tmp_path: Path
 ) -> None:
@@ -142,6 +143,7 @@ def test_a_folder_of_photos_with_several_faces(
         assert (pasted != pair)[y - 40 : y + 40, x - 40 : x + 40].mean() > 0.5
 
 
+@pytest.mark.slow
 def test_the_refiner_pastes_what_geometry_pastes(small_photos: Path, run: Run, tmp_path: Path) -> None:
     """A photo's result does not depend on its neighbours, and a second run has nothing to do."""
     words = ["batch", small_photos, tmp_path / "out", "--paste-back", "--max-turn", 45, "--workers", 1, "--json"]

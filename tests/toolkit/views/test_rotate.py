@@ -70,6 +70,7 @@ def test_depth_offsets_change_profiles_only(head_photo: Image, face: Face) -> No
     assert from_front < 0.2 * from_side
 
 
+@pytest.mark.slow
 def test_there_and_back_on_london_faces(shared: Path) -> None:
     """SSIM of the visible part against the aligned crop, and the share of rotated faces that are found at all."""
     landmarker, average = open_landmarker(FindConfig(refine_profiles=False)), AveragedMesh()

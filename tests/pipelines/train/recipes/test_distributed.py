@@ -23,6 +23,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+@pytest.mark.slow
 def test_two_processes_with_half_the_batch_each_train_as_one_with_the_whole(dataset: Path, tmp_path: Path) -> None:
     """torchrun's way: the environment says who is who; gradients and metrics are averaged, one process writes."""
     train(config(dataset, str(PLAIN), steps=6, batch_size=4), tmp_path / "one")

@@ -62,6 +62,7 @@ def test_its_weights_are_a_start_for_another_run(trained: Path, dataset: Path, t
     assert not (tmp_path / "wider").exists()
 
 
+@pytest.mark.slow
 def test_batch_and_evaluate_take_the_recipe_file(
     weights: Path, dataset: Path, photos: Path, tmp_path: Path, run: Run
 ) -> None:

@@ -78,6 +78,7 @@ def test_a_discriminator_without_a_loss_is_reported_once() -> None:
         watch.check({"l1": float("nan")}, 1)
 
 
+@pytest.mark.slow
 def test_faces_are_generated_with_given_attributes(dataset: Path, tmp_path: Path, run: Run) -> None:
     train(config(dataset, "attributes", steps=1), tmp_path / "r")
     words = ["generate", tmp_path / "r", tmp_path / "out", "--attributes"]

@@ -199,6 +199,7 @@ def test_a_set_without_masks_is_refused(tmp_path: Path, returned: Path, run: Run
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [128, 160])
 def test_batch_gives_the_refiner_the_geometric_view(
     size: int, tmp_path: Path, photos: Path, weights: Path, run: Run

@@ -41,6 +41,7 @@ def kill_nine(config: TrainConfig, run: Path) -> None:
     raise AssertionError(f"{TRIES} runs were done before they could be killed")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", RECIPE_NAMES)
 def test_a_run_killed_and_resumed_equals_an_undisturbed_one_bit_for_bit(
     recipe: str, dataset: Path, tmp_path: Path

@@ -40,6 +40,7 @@ def untrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run
 
 
+@pytest.mark.slow
 def test_a_generator_trained_on_windows_is_fed_windows(untrained: Path, tmp_path: Path, photos: Path, run: Run) -> None:
     words = ["batch", photos / "ann", tmp_path / "out", "--model", untrained / "generator.safetensors", "--json"]
     result = run(*words)
@@ -47,6 +48,7 @@ def test_a_generator_trained_on_windows_is_fed_windows(untrained: Path, tmp_path
     assert read_photo(tmp_path / "out" / "0.jpg").shape == (96, 96, 3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", ["l1", "l2"])
 def test_the_contour_phase_starts_from_a_run_and_moves_the_decoder_alone(
     loss: str, dataset: Path, untrained: Path, tmp_path: Path
@@ -65,6 +67,7 @@ def test_the_contour_phase_starts_from_a_run_and_moves_the_decoder_alone(
         Training(config(dataset, "multitask", start_from=str(untrained)), tmp_path / "other", "cpu", 1)
 
 
+@pytest.mark.slow
 def test_the_contour_is_where_the_faces_end(dataset: Path) -> None:
     root = dataset / "train"
     weights = contour_weights(root, read_pairs(root), 96)
@@ -74,6 +77,7 @@ def test_the_contour_is_where_the_faces_end(dataset: Path) -> None:
     assert weights[0, 0, 40, 44:52].max() == 1  # the nose is inside
 
 
+@pytest.mark.slow
 def test_the_discriminator_of_the_siamese_gan_steps_at_every_sixth_step(dataset: Path) -> None:
     settings = recipe_settings(config(dataset, "siamese-gan-v2"))
     recipe = make_recipe("siamese-gan-v2", settings, Setup(open_fabric("32", "cpu", 1)), TrainingSet(dataset, [], None))
