@@ -45,7 +45,7 @@ def test_the_loader_and_train_benchmarks_measure_all_three(tmp_path: Path, portr
     for path in (tmp_path / "a.jpg", *(tmp_path / "a" / f"{number}.jpg" for number in range(3))):
         path.write_bytes(encode_image(small, ".jpg"))
     assert "times PIL" in example_alone("bench/loader.py", tmp_path, 1, 2)
-    told = example_alone("bench/train.py", tmp_path, plain_recipe.__file__, 1, 5)
+    told = example("bench/train.py", tmp_path, plain_recipe.__file__, 1, 5)
     assert re.search(r"bare step [0-9.]+, \w+ [0-9.]+: [0-9.]+\n", told)
     assert re.search(r"batch 4: [0-9.]+ images/s, [0-9.]+ \([0-9.]+ to [0-9.]+\)", told)
 
