@@ -9,8 +9,8 @@ def bce_to(probability: Tensor, label: int) -> Tensor:
     """Return the mean binary cross-entropy of probabilities, (B,), to one label for all: 1 or 0."""
     with torch.autocast(probability.device.type, enabled=False):
         correct = probability.float() if label else 1 - probability.float()
-        # As torch's binary_cross_entropy, which aborts the process on a GPU if a probability is NaN. Probabilities of 0,
-        # those of a saturated sigmoid, have no part in the gradient: log's is infinite there.
+        # As torch's binary_cross_entropy, which aborts the process on a GPU if a probability is NaN.
+        # Probabilities of 0, those of a saturated sigmoid, have no part in the gradient: log's is infinite there.
         zero = correct == 0
         logarithm = torch.where(zero, 1.0, correct).log().clamp_min(-100)
         return -torch.where(zero, -100.0, logarithm).mean()

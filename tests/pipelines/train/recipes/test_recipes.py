@@ -80,7 +80,7 @@ def test_a_discriminator_without_a_loss_is_reported_once() -> None:
 
 @pytest.mark.slow
 def test_faces_are_generated_with_given_attributes(dataset: Path, tmp_path: Path, run: Run) -> None:
-    train(config(dataset, "attributes", steps=1), tmp_path / "r")
+    train(config(dataset, "attributes", steps=1, settings={"channels": "16"}), tmp_path / "r")
     words = ["generate", tmp_path / "r", tmp_path / "out", "--attributes"]
     grid = read_photo(tmp_path / "r" / "samples" / "000001_attributes.jpg")
     assert grid.shape == (
