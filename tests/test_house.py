@@ -9,6 +9,7 @@ import tokenize
 import tomllib
 from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -50,22 +51,22 @@ def test_the_gates_are_green(command: list[str]) -> None:
     assert result.returncode == 0, result.stdout + result.stderr
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=name_of)
-def test_files_and_functions_stay_readable(path: Path) -> None:
-    text = path.read_text()
-    assert text.count("\n") <= MOST_LINES
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.FunctionDef):
-            assert (node.end_lineno or 0) - node.lineno <= MOST_LINES_OF_FUNCTION, f"{node.name} is too long"
+def test_files_and_functions_stay_readable() -> None:
+    assert [name_of(path) for path in SOURCES if path.read_text().count("\n") > MOST_LINES] == []
+    functions = [(name_of(path), function) for path in SOURCES for function in functions_of(path)]
+    assert functions
+    assert [(path, function.name) for path, function in functions if length_of(function) > MOST_LINES_OF_FUNCTION] == []
 
 
-@pytest.mark.parametrize("path", [path for path in SOURCES if path.relative_to(ROOT).parts[0] in PACKAGES], ids=name_of)
-def test_public_functions_have_docstrings(path: Path) -> None:
-    module = ast.parse(path.read_text())
-    classes = [node for node in module.body if isinstance(node, ast.ClassDef) and not node.name.startswith("_")]
-    for node in [*module.body, *(node for part in classes for node in part.body)]:
-        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
-            assert ast.get_docstring(node), f"{node.name} has no docstring"
+def test_public_functions_have_docstrings() -> None:
+    for path in SOURCES:
+        if path.relative_to(ROOT).parts[0] not in PACKAGES:
+            continue
+        body = parsed(path).body
+        classes = [node for node in body if isinstance(node, ast.ClassDef) and not node.name.startswith("_")]
+        for node in [*body, *(node for part in classes for node in part.body)]:
+            if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
+                assert ast.get_docstring(node), f"{name_of(path)}: {node.name} has no docstring"
 
 
 def test_no_folder_holds_more_modules_than_one_can_survey() -> None:
@@ -77,41 +78,53 @@ def test_packages_hold_no_code_of_their_own() -> None:
     """An empty ``__init__``, or a docstring alone: importing a package loads nothing else."""
     for path in SOURCES:
         if path.name == "__init__.py":
-            module = ast.parse(path.read_text())
+            module = parsed(path)
             rest = module.body[1:] if ast.get_docstring(module) else module.body
             assert rest == [], name_of(path)
 
 
-@pytest.mark.parametrize("path", TESTS, ids=name_of)
-def test_tests_share_helpers_and_not_each_other(path: Path) -> None:
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom):
-            imported = [node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)]
-            assert not [name for name in imported if re.search(r"^tests\..*\btest_\w+$", name)]
+def test_tests_share_helpers_and_not_each_other() -> None:
+    for path in TESTS:
+        for node in ast.walk(parsed(path)):
+            if isinstance(node, ast.ImportFrom):
+                imported = [node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)]
+                assert not [name for name in imported if re.search(r"^tests\..*\btest_\w+$", name)], name_of(path)
 
 
-@pytest.mark.parametrize("path", TESTS, ids=name_of)
-def test_every_test_can_fail(path: Path) -> None:
+def test_every_test_can_fail() -> None:
     """It asserts, expects an error, or calls a helper that does."""
-    functions = list(functions_of(path))
-    failing = FAILING | {function.name for function in functions if can_fail(function)}
-    for function in functions:
-        if function.name.startswith("test_"):
-            assert can_fail(function) or called_by(function) & failing, function.name
+    helpers = [path for path in SOURCES if path.is_relative_to(ROOT / "tests") and path not in TESTS]
+    shared = {function.name for path in helpers for function in functions_of(path) if can_fail(function)}
+    for path in TESTS:
+        failing = shared | {function.name for function in functions_of(path) if can_fail(function)}
+        for test in functions_of(path):
+            if test.name.startswith("test_"):
+                assert can_fail(test) or called_by(test) & failing, f"{name_of(path)}: {test.name}"
 
 
-@pytest.mark.parametrize("path", TEXTS, ids=name_of)
-def test_what_a_text_cites_is_in_the_project(path: Path) -> None:
+def test_what_a_text_cites_is_in_the_project() -> None:
     """Files, pages, tests and dotted names, in comments and strings of a source and in all of a page."""
-    text = "\n".join(words_of(path))
-    assert [cited for cited in CITED_PATH.findall(text) if not (ROOT / cited).exists()] == []
-    assert [cited for cited in CITED_PAGE.findall(text) if not (ROOT / cited).exists()] == []
-    assert set(CITED_TEST.findall(text)) <= {test.name for test in TESTS}
-    assert [cited for cited in CITED_NAME.findall(text) if not (cited in ELSEWHERE or exists(cited.split(".")))] == []
+    tests = {test.name for test in TESTS}
+    for path in TEXTS:
+        text = "\n".join(words_of(path))
+        lost = [cited for cited in CITED_PATH.findall(text) + CITED_PAGE.findall(text) if not (ROOT / cited).exists()]
+        lost += [cited for cited in CITED_TEST.findall(text) if cited not in tests]
+        lost += [cited for cited in CITED_NAME.findall(text) if not (cited in ELSEWHERE or exists(cited))]
+        assert (name_of(path), lost) == (name_of(path), [])
 
 
-def functions_of(path: Path) -> Iterator[ast.FunctionDef]:
-    return (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.FunctionDef))
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+@cache
+def functions_of(path: Path) -> list[ast.FunctionDef]:
+    return [node for node in ast.walk(parsed(path)) if isinstance(node, ast.FunctionDef)]
+
+
+def length_of(function: ast.FunctionDef) -> int:
+    return (function.end_lineno or 0) - function.lineno
 
 
 def called_by(function: ast.FunctionDef) -> set[str]:
@@ -125,10 +138,6 @@ def can_fail(function: ast.FunctionDef) -> bool:
     return asserts or any(name == "raises" or name.startswith("assert_") for name in called_by(function))
 
 
-HELPERS = [path for path in SOURCES if path.is_relative_to(ROOT / "tests") and path not in TESTS]
-FAILING = {function.name for path in HELPERS for function in functions_of(path) if can_fail(function)}
-
-
 def words_of(path: Path) -> Iterator[str]:
     """Yield a text, or a source's comments and strings."""
     if path.suffix != ".py":
@@ -139,21 +148,22 @@ def words_of(path: Path) -> Iterator[str]:
             yield token.string
 
 
-def exists(names: list[str]) -> bool:
+def exists(name: str) -> bool:
     """Tell whether a dotted name leads to a package, a module, or something that a module defines or imports."""
-    place, left = ROOT, names
+    place, left = ROOT, name.split(".")
     while left and (place / left[0]).is_dir():
         place, left = place / left[0], left[1:]
     if not left:
         return True
     module = place / f"{left[0]}.py"
-    return module.is_file() and (len(left) == 1 or left[1] in defined_in(ast.parse(module.read_text())))
+    return module.is_file() and (len(left) == 1 or left[1] in defined_in(module))
 
 
-def defined_in(module: ast.Module) -> set[str]:
+@cache
+def defined_in(module: Path) -> set[str]:
     """Return the names at a module's top level."""
     found: set[str] = set()
-    for node in module.body:
+    for node in parsed(module).body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             found.add(node.name)
         elif isinstance(node, ast.Import | ast.ImportFrom):

@@ -35,6 +35,7 @@ def test_encoder_and_decoder_have_the_published_layers() -> None:
     assert sum(isinstance(layer, nn.ELU) for layer in Encoder()) == 14
 
 
+@pytest.mark.slow
 def test_the_siamese_networks_are_the_published_ones() -> None:
     generator, discriminator = SiameseGenerator(), SiameseDiscriminator()
     heads = 80 * 29 * 36 + 29
@@ -56,6 +57,7 @@ def test_the_frontal_face_depends_on_the_identity_features_only() -> None:
     assert generator.decoder[0].in_channels == 240
 
 
+@pytest.mark.slow
 def test_the_multitask_networks_are_the_published_ones() -> None:
     generator, discriminator = MultitaskGenerator(), MultitaskDiscriminator()
     mix = (321 + 100 + 9 + 20 + 1) * 320 * 36
@@ -71,6 +73,7 @@ def test_the_multitask_networks_are_the_published_ones() -> None:
     assert not torch.equal(generator(image), generator(image, torch.tensor([0, 0])))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("size", "start", "chain"), [(64, 512, [512, 512, 256, 128]), (128, 1024, [1024, 1024, 512, 256, 128])]
 )

@@ -35,6 +35,7 @@ def test_a_folder_becomes_a_mirrored_folder_of_frontal_faces(frontal: Path) -> N
     assert rows["ann/1.jpg"].faces[0].keys() >= {"box", "matrix", "yaw"}
 
 
+@pytest.mark.slow
 def test_a_second_run_skips_and_another_size_does_again(
     frontal: Path, photos: Path, untrained: Path, run: Run, tmp_path: Path
 ) -> None:

@@ -65,6 +65,7 @@ def test_changed_inputs_settings_and_lost_outputs_are_done_again(photos: Path, r
     assert sorted(tree(out)) == ["0.png", "1.png", "2.png"]  # the crops of the old settings are gone
 
 
+@pytest.mark.slow
 def test_kill_nine_anywhere_and_run_again_equals_one_run(aligned: Path, photos: Path, run: Run, tmp_path: Path) -> None:
     out, words = tmp_path / "out", ["align", photos, tmp_path / "out", "--workers", 1, "--quiet"]
     command = [*FRONTALIZE, *words]
@@ -91,6 +92,7 @@ def test_ctrl_c_keeps_the_ledger_whole_and_exits_130(photos: Path, tmp_path: Pat
     assert {row.input for row in rows} == set(tree(out))  # every crop has its row, every row its crop
 
 
+@pytest.mark.slow
 def test_sideways_and_mirrored_exif_gives_the_same_crop(portrait: NDArray[np.uint8], run: Run, tmp_path: Path) -> None:
     source = tmp_path / "src"
     source.mkdir()
@@ -103,6 +105,7 @@ def test_sideways_and_mirrored_exif_gives_the_same_crop(portrait: NDArray[np.uin
     np.testing.assert_array_equal(upright, sideways)
 
 
+@pytest.mark.slow
 def test_all_faces_are_numbered_from_left_to_right(portrait: NDArray[np.uint8], run: Run, tmp_path: Path) -> None:
     source = tmp_path / "src"
     source.mkdir()
@@ -136,6 +139,7 @@ def test_options_reach_the_crop_and_its_row(portrait: NDArray[np.uint8], run: Ru
     np.testing.assert_allclose(ratio, 1.5, rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_a_sideways_photo_is_found_unless_retries_are_off(
     portrait: NDArray[np.uint8], run: Run, tmp_path: Path
 ) -> None:

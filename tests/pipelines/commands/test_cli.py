@@ -107,6 +107,7 @@ def test_doctor_exits_2_when_the_landmarks_do_not_load(run: Run, monkeypatch: py
     assert "libGL.so.1 is missing" in result.stdout
 
 
+@pytest.mark.slow
 def test_json_stands_alone_on_stdout(photos: Path, run: Run, tmp_path: Path) -> None:
     result = run("align", photos / "ann", tmp_path / "out", "--json")
     assert result.exit_code == 0

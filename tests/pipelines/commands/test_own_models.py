@@ -80,6 +80,7 @@ def test_pythonpath_is_enough_for_a_detector_of_ones_own(source: Path) -> None:
     assert [row.faces[0]["pass"] for row in read_ledger(out)] == ["mydetector"] * 2
 
 
+@pytest.mark.slow
 def test_another_number_of_points_is_told_for_each_photo(source: Path, on_path: None, run: Run) -> None:
     out = source.parent / "out"
     assert run("align", source, out, "--landmarker", "user_faces:TooFewPoints", "--workers", 1).exit_code == 1

@@ -41,6 +41,7 @@ def test_folders_become_subjects_with_one_target_each(crops: Path, run: Run, tmp
     assert {row["file"] for row in labels} == set(tree(tmp_path / "set")) - {"labels.csv", "README.md"}
 
 
+@pytest.mark.slow
 def test_raw_photos_are_aligned_on_the_way_and_rejects_are_named(photos: Path, run: Run, tmp_path: Path) -> None:
     result = run("pairs", "build", photos, tmp_path / "set", "--subjects", r"^(?P<subject>\w+)/", "--json")
     assert result.exit_code == 1  # cut.jpg failed
@@ -72,6 +73,7 @@ def test_leftovers_of_a_kill_and_disks_without_links_do_not_stop_it(
     assert (tmp_path / "set" / "ann.jpg").stat().st_nlink == 1
 
 
+@pytest.mark.slow
 def test_a_set_beside_its_photos_does_not_feed_on_itself(photos: Path, run: Run, tmp_path: Path) -> None:
     shutil.copytree(photos / "ann", tmp_path / "ann")
     for statuses in ({"written"}, {"skipped"}):

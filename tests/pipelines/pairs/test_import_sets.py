@@ -81,6 +81,7 @@ def test_multipie_photos_pair_with_camera_051_of_their_own_recording(
     assert measured["041"] > 15 and measured["130"] < -15  # the sign of the cameras is that of our poses
 
 
+@pytest.mark.slow
 def test_multipie_names_that_do_not_fit_are_rejected_with_the_reason(run: Run, tmp_path: Path) -> None:
     for number, name in enumerate(
         (
@@ -214,6 +215,7 @@ def test_photos_that_others_would_show_otherwise_are_written_anew(celeba: Path, 
         assert np.abs(np.asarray(written, float) - read_photo(path)).mean() < 8
 
 
+@pytest.mark.slow
 def test_cfp_takes_the_best_frontal_photo_for_the_target(turned: dict[int, Image], run: Run, tmp_path: Path) -> None:
     for name, yaw in (("frontal/01", 30), ("frontal/02", 0), ("profile/01", 60)):
         path = tmp_path / "cfp" / "Data" / "Images" / "001" / f"{name}.jpg"

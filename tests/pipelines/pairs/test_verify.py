@@ -11,7 +11,7 @@ import pytest
 
 from pipelines.pairs.config import VerifyConfig
 from pipelines.pairs.verify import Verification
-from pipelines.pairs.verify_worker import FileInspector
+from pipelines.pairs.verify_worker import FileInfo, FileInspector
 from tests.conftest import Run
 from tests.pipelines.pairs.conftest import PEOPLE, inspect_with
 from toolkit.errors import ConfigError, DatasetError
@@ -27,11 +27,18 @@ Verify = Callable[[Path], dict[str, Any]]
 
 @pytest.fixture(scope="module")
 def verify(landmarker: Landmarker) -> Verify:
-    """All that `pairs verify` does but for its worker processes."""
+    """All that `pairs verify` does but for its worker processes; the same bytes are inspected once."""
+    known: dict[tuple[str, bytes | None], FileInfo] = {}
+
+    def inspected(root: Path, file: str) -> FileInfo:
+        key = file, (root / file).read_bytes() if (root / file).is_file() else None
+        if key not in known:
+            known[key] = inspect_with(root, landmarker)(file)
+        return known[key]
 
     def verified(root: Path) -> dict[str, Any]:
         verification = Verification(root, VerifyConfig(workers=1))
-        return verification.summarize([inspect_with(root, landmarker)(file) for file in verification.entries])
+        return verification.summarize([inspected(root, file) for file in verification.entries])
 
     return verified
 
@@ -124,6 +131,7 @@ def test_every_kind_of_damage_is_found_with_its_files_and_a_remedy(
     assert all(row["way_out"] and row["detail"] for row in found["defects"])
 
 
+@pytest.mark.slow
 def test_a_person_in_two_splits_is_found(good: Path, verify: Verify, run: Run, tmp_path: Path) -> None:
     root = Path(shutil.copytree(good, tmp_path / "set"))
     assert run("pairs", "split", root, "--val", "2").exit_code == 0
@@ -161,6 +169,7 @@ def test_orphans_that_leave_equal_counts_are_reported_as_mispaired_by_position(
     assert len(note["files"]) >= 4
 
 
+@pytest.mark.slow
 def test_the_command_prints_defects_and_exits_with_1(good: Path, run: Run, tmp_path: Path) -> None:
     root = Path(shutil.copytree(good, tmp_path / "set"))
     assert run("pairs", "verify", root, "--no-faces").exit_code == 0

@@ -158,6 +158,7 @@ def test_the_policy_allows_the_script_and_the_style_of_the_page_only(evil: Path)
     assert not re.search(r"https?://|\.innerHTML|eval\(", text)  # nothing is fetched, no text becomes markup
 
 
+@pytest.mark.slow
 def test_a_browser_shows_names_as_text_and_runs_none(evil: Path, tmp_path: Path) -> None:
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     if browser is None:

@@ -217,6 +217,7 @@ def test_photos_that_hang_die_or_burst_are_rows_and_the_rest_is_done(tmp_path: P
     assert codes == {"bomb.jpg": "out-of-memory", "die.jpg": "crashed", "hang.jpg": "timeout"}
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_a_run_that_is_busy_with_slow_photos(tmp_path: Path, portrait: NDArray[np.uint8]) -> None:
     """The parent alone gets the signal."""
     out = tmp_path / "out"

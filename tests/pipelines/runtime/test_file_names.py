@@ -46,6 +46,7 @@ def odd(tmp_path: Path, photos: Path) -> Path:
     return root
 
 
+@pytest.mark.slow
 def test_every_name_is_aligned_paired_and_shown(odd: Path, tmp_path: Path, run: Run) -> None:
     crops, pairs, page = tmp_path / "crops", tmp_path / "pairs", tmp_path / "page.html"
     result = run("align", odd, crops, "--no-retries", "--workers", 1)

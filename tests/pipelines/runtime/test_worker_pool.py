@@ -139,6 +139,7 @@ def test_a_worker_that_hangs_is_replaced_and_costs_one_job() -> None:
     assert time.monotonic() - started < 20
 
 
+@pytest.mark.slow
 def test_a_hang_is_found_while_another_worker_is_busy() -> None:
     """The jobs never end, so only the crash does."""
     results = run_in_workers(
@@ -188,6 +189,7 @@ def test_large_results_do_not_block_workers() -> None:
     assert sorted(result[0] for result in results if isinstance(result, bytes)) == list(range(20))
 
 
+@pytest.mark.slow
 def test_no_process_is_left_when_the_caller_leaves_early() -> None:
     before = set(multiprocessing.active_children())  # of other tests: loaders', say
     results = run_in_workers(_slow, operator.call, range(1000), 2, never)

@@ -70,6 +70,7 @@ def test_a_run_leaves_what_the_contract_says(undisturbed: Path) -> None:
     assert not net.training
 
 
+@pytest.mark.slow
 def test_stopped_and_resumed_equals_undisturbed_bit_for_bit(undisturbed: Path, dataset: Path, tmp_path: Path) -> None:
     whole, parts = undisturbed, tmp_path / "parts"
     seen: list[int] = []
@@ -160,6 +161,7 @@ def test_a_wrong_set_up_exits_2_and_leaves_no_run(
     assert not (tmp_path / "r").exists()
 
 
+@pytest.mark.slow
 def test_bf16_trains_too(dataset: Path, tmp_path: Path) -> None:
     [first, *_] = Training(config(dataset, steps=2, precision="bf16"), tmp_path / "r", "cpu", 2).run(never)
     assert all(np.isfinite(value) for value in first.losses.values())

@@ -145,6 +145,7 @@ def test_a_checkpoint_that_unpacks_to_more_than_it_is_is_refused(tmp_path: Path)
         load_state(tmp_path / "y.ckpt")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["state", "weights", "legacy"])
 def test_damage_anywhere_is_refused_or_harmless(kind: str, weights: Path, tmp_path: Path) -> None:
     path, rng = tmp_path / "x", random.Random(kind)

@@ -28,6 +28,7 @@ def test_the_protocol_counts_what_it_says() -> None:
     assert 0.7 < accuracy(mixed) < area_under_curve(mixed, SAME) < 1
 
 
+@pytest.mark.slow
 def test_cosines_that_know_nothing_are_right_half_of_the_time() -> None:
     chance = np.random.default_rng(0).normal(0.3, 0.1, (40, 200))
     assert np.mean([accuracy(cosines) for cosines in chance]) == pytest.approx(0.5, abs=0.02)

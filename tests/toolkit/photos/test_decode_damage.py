@@ -118,6 +118,7 @@ def test_missing_files_are_unreadable(tmp_path: Path) -> None:
         read_photo(tmp_path / "gone.jpg")
 
 
+@pytest.mark.slow
 def test_hostile_files_never_crash(shared: Path) -> None:
     files, others = list_photos(shared / "hostile")
     assert len(files) == 792

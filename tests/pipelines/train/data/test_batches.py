@@ -63,6 +63,7 @@ def test_levels_become_numbers_as_the_recipe_says(dataset: Path) -> None:
     assert batch.index.tolist() == [0, 5]
 
 
+@pytest.mark.slow
 def test_flipped_pairs_have_flipped_labels(dataset: Path) -> None:
     plain = make_spec(dataset, batch_spec=BatchSpec(labels=True, second="neighbor"))
     flipped = make_spec(dataset, batch_spec=BatchSpec(labels=True, second="neighbor", augment=Augment(flip=1)))

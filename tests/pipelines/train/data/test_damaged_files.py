@@ -61,6 +61,7 @@ def test_damaged_files_are_replaced_by_the_next_pair_and_reported(
     assert source.replaced[f"{root}/b.jpg"] == "not-an-image: the file is empty (0 bytes)"
 
 
+@pytest.mark.slow
 @LOADERS
 def test_damage_leaves_every_batch_the_same_from_wherever_one_starts(
     tmp_path: Path, portrait: NDArray[np.uint8], loader: AnyLoader
@@ -75,6 +76,7 @@ def test_damage_leaves_every_batch_the_same_from_wherever_one_starts(
         assert_near(one, other, 24, 0.3)
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_past_damaged_files_and_lists_them(tmp_path: Path, portrait: NDArray[np.uint8]) -> None:
     (tmp_path / "set").mkdir()
     root = damaged(tmp_path / "set", portrait, a_2=b"no photo")

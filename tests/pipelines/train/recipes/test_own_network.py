@@ -44,6 +44,7 @@ def weights(trained: Path) -> Path:
     return trained / "generator.safetensors"
 
 
+@pytest.mark.slow
 def test_it_trains_and_resumes_exactly(trained: Path, weights: Path, dataset: Path, tmp_path: Path) -> None:
     assert {"l1", "edges", "val_psnr"} <= metrics(trained)[-1].keys()
     from pipelines.train.trainer import Training

@@ -17,6 +17,7 @@ from toolkit.errors import TrainingDiverged
 from toolkit.photos.decode import read_photo
 
 
+@pytest.mark.slow
 def test_accumulated_batches_make_one_step_of_a_larger_one(dataset: Path, tmp_path: Path) -> None:
     """Without batch norm in between (l2 of a frozen net's decoder would not do): the gradients' means must agree."""
     train(config(dataset, "scaleway", steps=2, accumulate=2), tmp_path / "r")
@@ -55,6 +56,7 @@ def test_like_things_are_pulled_together_and_unlike_ones_apart() -> None:
     assert masked_cross_entropy(logits, torch.tensor([-1, -1])) == 0
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_nan_stops_the_run_and_keeps_the_last_checkpoint(
     dataset: Path, tmp_path: Path, run: Run
 ) -> None:

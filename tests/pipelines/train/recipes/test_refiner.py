@@ -50,6 +50,7 @@ def weights(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_round_trip_views_have_masks(returned: Path) -> None:
     pairs = read_pairs(returned)
     assert {Path(pair.input).name[:7] for pair in pairs} >= {"yaw-050", "yaw+000"}  # at 70 the mesh may fail
@@ -71,6 +72,7 @@ def test_round_trip_views_have_masks(returned: Path) -> None:
         }
 
 
+@pytest.mark.slow
 def test_masks_are_split_with_their_views(returned: Path, run: Run) -> None:
     assert run("pairs", "split", returned, "--val", "1").exit_code == 0
     for part in ("train", "val"):
@@ -187,6 +189,7 @@ def test_masks_are_refused_with_color_augmentation() -> None:
         BatchSpec(mask=True, augment=Augment(brightness=0.1))
 
 
+@pytest.mark.slow
 def test_a_set_without_masks_is_refused(tmp_path: Path, returned: Path, run: Run) -> None:
     pair = read_pairs(returned)[0]
     for name in (pair.input, pair.target):
@@ -215,6 +218,7 @@ def test_batch_gives_the_refiner_the_geometric_view(
         assert np.abs(one - other).max() <= 2
 
 
+@pytest.mark.slow
 def test_the_identity_encoder_learns_to_match_views_and_portraits() -> None:
     torch.manual_seed(0)
     people = torch.rand(12, 3, 8, 8).repeat_interleave(8, 2).repeat_interleave(8, 3) * 2 - 1
