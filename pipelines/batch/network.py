@@ -1,8 +1,8 @@
 """Stage: a folder of photos -> a mirrored folder of frontal faces, by a network.
 
 A photo's way: the plan names it, a worker process reads it and prepares the network's input (`pipelines.photo_jobs`),
-the network sees it in a batch (`pipelines.batch.faces`), it is written, and its row goes into the ledger
-(`pipelines.runtime.run`).
+the network sees it in a batch (`pipelines.batch.faces`), it is written (`pipelines.batch.writing`), and its row goes
+into the ledger (`pipelines.runtime.run`).
 """
 
 import hashlib
@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.batch.config import FrontalizeConfig
-from pipelines.batch.faces import PhotoFaces, faces_in_batches, in_threads, write_faces
+from pipelines.batch.faces import faces_in_batches
+from pipelines.batch.writing import PhotoFaces, in_threads, load_nothing, write_faces, write_in_worker
 from pipelines.photo_jobs.crops import CROP_VERSION, AlignedCrops, WholePhotos
 from pipelines.photo_jobs.gpu_inputs import GpuViews
 from pipelines.photo_jobs.job import PhotoFunction, PhotoResult, map_block, process_photo
@@ -118,8 +119,8 @@ class Frontalizer:
         self, source: Path, out: Path, photos: Iterable[PhotoResult[Any] | Crash[Job]], workers: int, limits: JobLimits
     ) -> Iterator[Outcome]:
         """Prepared photos -> whole photos with the refined faces, put together and written by worker processes."""
-        write = partial(_write_in_worker, partial(write_faces, source, out, self._config, self._settings))
-        for result in run_in_workers(_load_nothing, write, self._faces(photos), workers, lambda: False, 0, limits):
+        write = partial(write_in_worker, partial(write_faces, source, out, self._config, self._settings))
+        for result in run_in_workers(load_nothing, write, self._faces(photos), workers, lambda: False, 0, limits):
             if isinstance(result, Crash):
                 yield result.job.failed(result.error, self._settings)
             else:
@@ -142,14 +143,6 @@ class Frontalizer:
 
 def _sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _load_nothing() -> None:
-    """For worker processes without models."""
-
-
-def _write_in_worker(write: Callable[[PhotoFaces], Outcome], model: None, photo: PhotoFaces) -> Outcome:
-    return write(photo)
 
 
 def _finish_block(
