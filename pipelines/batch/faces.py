@@ -7,7 +7,7 @@ from itertools import islice
 from queue import SimpleQueue
 from typing import Any
 
-from pipelines.batch.writing import PhotoFaces
+from pipelines.batch.writing import FaceOrOutcome, PhotoFaces
 from pipelines.photo_jobs.gpu_inputs import GpuViewOutput
 from pipelines.photo_jobs.job import PhotoResult, crash_outcome
 from pipelines.photo_jobs.pastes import PasteOutput
@@ -22,7 +22,7 @@ def faces_in_batches(
     batch_size: int,
     settings: str,
     photos: Iterable[PhotoResult[Any] | Crash[Job]],
-) -> Iterator[PhotoFaces]:
+) -> Iterator[FaceOrOutcome]:
     """Run prepared photos through the network.
 
     Each generator has a batch, while the next one is gathered. Photos that failed come through at once.
@@ -34,6 +34,7 @@ def faces_in_batches(
         photos: in any order.
     """
     waiting: list[PhotoResult[Any]] = []
+    inputs = 0  # of the network, in the photos that wait
     running: deque[Future[list[PhotoFaces]]] = deque()
     free: SimpleQueue[Generator] = SimpleQueue()
     for generator in generators:
@@ -41,14 +42,15 @@ def faces_in_batches(
     with ThreadPoolExecutor(len(generators)) as threads:
         for photo in photos:
             if isinstance(photo, Crash):
-                yield PhotoFaces(outcome=crash_outcome(photo))
+                yield crash_outcome(photo)
             elif photo.error is not None:
-                yield PhotoFaces(outcome=photo.not_written(photo.error, settings))
+                yield photo.not_written(photo.error, settings)
             else:
                 waiting.append(photo)
-            if sum(len(network_inputs(photo)) for photo in waiting) >= batch_size:
+                inputs += len(network_inputs(photo))
+            if inputs >= batch_size:
                 running.append(threads.submit(_run_batch, free, waiting))
-                waiting = []
+                waiting, inputs = [], 0
             if len(running) > len(generators):
                 yield from running.popleft().result()
         if waiting:

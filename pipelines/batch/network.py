@@ -13,7 +13,7 @@ from typing import Any
 
 from pipelines.batch.config import FrontalizeConfig
 from pipelines.batch.faces import faces_in_batches
-from pipelines.batch.writing import PhotoFaces, in_threads, load_nothing, write_faces, write_in_worker
+from pipelines.batch.writing import FaceOrOutcome, in_threads, load_nothing, write_faces, write_in_worker
 from pipelines.photo_jobs.crops import CROP_VERSION, AlignedCrops, WholePhotos
 from pipelines.photo_jobs.gpu_inputs import GpuViews
 from pipelines.photo_jobs.job import PhotoFunction, PhotoResult, map_block, process_photo
@@ -121,12 +121,14 @@ class Frontalizer:
         """Prepared photos -> whole photos with the refined faces, put together and written by worker processes."""
         write = partial(write_in_worker, partial(write_faces, source, out, self._config, self._settings))
         for result in run_in_workers(load_nothing, write, self._faces(photos), workers, lambda: False, 0, limits):
-            if isinstance(result, Crash):
-                yield result.job.failed(result.error, self._settings)
-            else:
+            if not isinstance(result, Crash):
                 yield result
+            elif isinstance(result.job, Outcome):
+                yield result.job
+            else:
+                yield result.job.result.not_written(result.error, self._settings)
 
-    def _faces(self, photos: Iterable[PhotoResult[Any] | Crash[Job]]) -> Iterator[PhotoFaces]:
+    def _faces(self, photos: Iterable[PhotoResult[Any] | Crash[Job]]) -> Iterator[FaceOrOutcome]:
         return faces_in_batches(self._generators, self._config.batch_size, self._settings, photos)
 
     def _ray_stages(self, plan: Plan) -> list[RayStage]:

@@ -6,7 +6,7 @@ No torch here: worker processes that paste faces into photos import this module.
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,22 +21,20 @@ from toolkit.photos.types import Image
 from toolkit.records.ledger import Outcome
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class PhotoFaces:
-    """A photo with what the network made of it, or the outcome of one that the network never saw."""
+    """A photo with what the network made of it."""
 
-    result: PhotoResult[Any] | None = None
-    faces: list[Image] = field(default_factory=list)  # (S, S, 3) RGB, one for each input
-    outcome: Outcome | None = None
-
-    def failed(self, error: PhotoError, settings: str) -> Outcome:
-        """The outcome if writing it ends in an error."""
-        if self.result is None:
-            raise ValueError("only a photo with a result can fail")
-        return self.result.not_written(error, settings)
+    result: PhotoResult[Any]
+    faces: list[Image]  # (S, S, 3) RGB, one for each input
 
 
-def in_threads(write: Callable[[PhotoFaces], Outcome], photos: Iterable[PhotoFaces], count: int) -> Iterator[Outcome]:
+FaceOrOutcome = PhotoFaces | Outcome  # the outcome of a photo that the network never saw passes through
+
+
+def in_threads(
+    write: Callable[[FaceOrOutcome], Outcome], photos: Iterable[FaceOrOutcome], count: int
+) -> Iterator[Outcome]:
     """Write photos on threads, so many at once, in order."""
     with ThreadPoolExecutor(count) as threads:
         pending: deque[Future[Outcome]] = deque()
@@ -48,13 +46,11 @@ def in_threads(write: Callable[[PhotoFaces], Outcome], photos: Iterable[PhotoFac
             yield pending.popleft().result()
 
 
-def write_faces(source: Path, out: Path, config: FrontalizeConfig, settings: str, photo: PhotoFaces) -> Outcome:
+def write_faces(source: Path, out: Path, config: FrontalizeConfig, settings: str, photo: FaceOrOutcome) -> Outcome:
     """Write the face of a photo, or the photo with its refined faces; errors are in the outcome."""
+    if isinstance(photo, Outcome):
+        return photo
     result = photo.result
-    if result is None:
-        if photo.outcome is None:
-            raise ValueError("neither a result nor an outcome")
-        return photo.outcome
     try:
         [path] = result.job.outputs(1, f".{config.format}")
         with record_stages(result.seconds, "writers"):
@@ -74,6 +70,6 @@ def load_nothing() -> None:
     """For worker processes without models."""
 
 
-def write_in_worker(write: Callable[[PhotoFaces], Outcome], model: None, photo: PhotoFaces) -> Outcome:
+def write_in_worker(write: Callable[[FaceOrOutcome], Outcome], model: None, photo: FaceOrOutcome) -> Outcome:
     """For :func:`pipelines.runtime.worker_pool.run_in_workers`."""
     return write(photo)
