@@ -1,8 +1,8 @@
 # Two commands for a newcomer: `make demo` and `make test`. Both set up .venv first; a second call starts at once.
 
 # The first Python here that every dependency has wheels for; `make test PYTHON=/path/to/python` chooses another.
-PYTHON ?= $(shell for python in python3.11 python3.12 python3; do \
-	$$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' 2>/dev/null && echo $$python && break; done)
+PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 BIN := .venv/bin
 READY := .venv/ready
 
@@ -36,9 +36,8 @@ bench: $(READY)
 	$(BIN)/python examples/bench/align.py $(PHOTOS) --megapixels 12
 	$(BIN)/python examples/bench/loader.py $(PAIRS)
 
-# One pip call for everything: a second one would lift protobuf or numpy past MediaPipe's pins.
 $(READY): pyproject.toml
-	@test -n "$(PYTHON)" || { echo "no Python 3.11 or 3.12 found; install one, or say make PYTHON=/path/to/python"; exit 1; }
+	@test -n "$(PYTHON)" || { echo "no Python 3.11 or newer found; install one, or say make PYTHON=/path/to/python"; exit 1; }
 	@start=$$(date +%s); echo "setting up .venv with $(PYTHON): about 8.2 GB, some minutes"; \
-	$(PYTHON) -m venv .venv && $(BIN)/pip install --quiet --disable-pip-version-check --editable '.[demo,dev,onnx,ray]' \
+	$(PYTHON) -m venv .venv && $(BIN)/pip install --quiet --disable-pip-version-check --editable '.[train,mediapipe,demo,dev,onnx,ray]' \
 	&& touch $@ && echo "set up in $$(($$(date +%s) - start)) s"

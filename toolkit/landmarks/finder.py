@@ -6,7 +6,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import cast
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,9 +14,10 @@ from toolkit.faces.face import Face, overlap, remove_duplicates
 from toolkit.geometry.head_pose import head_pose
 from toolkit.landmarks import search_views
 from toolkit.landmarks.averaging import AveragedMesh
+from toolkit.landmarks.blazeface import BlazeFace
 from toolkit.landmarks.config import FindConfig
 from toolkit.landmarks.detection import MESH_MARGIN, Detection, region_around, region_of_detection
-from toolkit.landmarks.mediapipe_graphs import BlazeFace, Frame, MeshModel
+from toolkit.landmarks.face_mesh import FaceMesh
 from toolkit.landmarks.mediapipe_tasks import TaskFaceFinder
 from toolkit.landmarks.orientation import MIN_ROTATED_SCORE, OrientationSearch, SearchedView
 from toolkit.landmarks.protocols import DETECTORS, LANDMARKERS, Detector, Landmarker, find_class
@@ -52,14 +52,14 @@ def open_landmarker(config: FindConfig | None = None) -> Landmarker:
     return TaskFaceFinder(config) if given is None else cast(Landmarker, given(config))
 
 
-def open_detector(config: FindConfig) -> Detector | None:
-    """Load the additional detector that a config asks for; None without one.
+def open_detector(config: FindConfig) -> Detector:
+    """Load the second detector: the built-in YuNet, or the one that a config asks for.
 
     Raises:
         ConfigError: a model file is missing or invalid.
     """
     if config.detector is None:
-        return None
+        return YuNet()
     given = _class_of(DETECTORS, "detector", config.detector)
     return YuNet(Path(config.detector)) if given is None else cast(Detector, given(config))
 
@@ -90,14 +90,14 @@ class FaceFinder:
     def __init__(self, config: FindConfig) -> None:
         self._config = config
         self._detector = BlazeFace("Short", config.min_detection)
-        self._mesh = MeshModel()
+        self._mesh = FaceMesh()
         self._orientation = OrientationSearch(self._detector, self._mesh, rotate=config.retries)
-        self._extra_detector = open_detector(config)
-        self._extra_name = type(self._extra_detector).__name__.lower()  # of its pass in the ledger
+        self._second_detector = open_detector(config)
+        self._second_name = type(self._second_detector).__name__.lower()  # of its pass in the ledger
 
     @cached_property
     def _refine_mesh(self) -> AveragedMesh:
-        return AveragedMesh(mesh=self._mesh)
+        return AveragedMesh()
 
     @cached_property
     def _full_range(self) -> BlazeFace:
@@ -111,21 +111,21 @@ class FaceFinder:
         if self._config.retries and (every or not faces):
             faces = self._retry(first, faces, every)
         if self._config.refine_profiles:
-            faces = [self._refine(first.frame, face) for face in faces]
+            faces = [self._refine(first.view.image, face) for face in faces]
         return [search_views.face_to_photo(face, first.view) for face in faces]
 
-    def _refine(self, frame: Frame, face: Face) -> Face:
+    def _refine(self, image: Image, face: Face) -> Face:
         try:
             is_profile = abs(head_pose(face.landmarks).yaw) >= PROFILE_YAW
-            return self._refine_mesh(frame.photo, face) if is_profile else face
+            return self._refine_mesh(image, face) if is_profile else face
         except PhotoRejected:  # a degenerate mesh: the crop is rejected with the same reason
             return face
 
     def _fit(self, searched: SearchedView, detection: Detection) -> Face:
         """Fit the mesh to a detection; a second time, to the square around the first mesh, if the presence is low."""
-        landmarks, presence = self._mesh.fit(searched.frame, region_of_detection(detection))
+        landmarks, presence = self._mesh.fit(searched.view.image, region_of_detection(detection))
         if presence < SURE_PRESENCE:
-            second, second_presence = self._mesh.fit(searched.frame, region_around(landmarks))
+            second, second_presence = self._mesh.fit(searched.view.image, region_around(landmarks))
             if second_presence > presence:
                 landmarks, presence = second, second_presence
         return Face(landmarks, detection.score, presence, searched.view.name)
@@ -140,24 +140,23 @@ class FaceFinder:
         for name, detection in self._retry_detections(first):
             if any(_covers(known, detection) for known in faces):
                 continue
-            face, distance = self._fit_four_squares(first.frame, detection, name)
+            face, distance = self._fit_four_squares(first.view.image, detection, name)
             if (face.presence or 0) >= self._config.min_presence and distance < MAX_MESH_DISTANCE:
                 faces = remove_duplicates([*faces, face])
                 if not every:
                     return faces
             elif distance < CONFIRMED_MESH_DISTANCE:
                 unconfirmed.append(face)
-        return faces or _confirmed(unconfirmed, self._extra_name)
+        return faces or _confirmed(unconfirmed, self._second_name)
 
     def _retry_detections(self, first: SearchedView) -> Iterator[tuple[str, Detection]]:
         """Yield detections with the name of their pass, the cheapest and most successful passes first."""
         image = first.view.image
         original, padded = search_views.original_view(image), search_views.padded_view(image)
         yield from ((original.name, detection) for detection in first.detections)
-        if self._extra_detector is not None:
-            for view in (original, padded):
-                for detection in self._extra_detector.find(view.image):
-                    yield self._extra_name, detection.transformed(view.to_photo)
+        for view in (original, padded):
+            for detection in self._second_detector.find(view.image):
+                yield self._second_name, detection.transformed(view.to_photo)
         for view, detector in (
             (padded, self._detector),
             (replace(padded, name="full-range"), self._full_range),
@@ -174,13 +173,13 @@ class FaceFinder:
         for view in search_views.tile_views(image):
             yield from _detections(view, self._full_range)
 
-    def _fit_four_squares(self, frame: Frame, detection: Detection, name: str) -> tuple[Face, float]:
+    def _fit_four_squares(self, image: Image, detection: Detection, name: str) -> tuple[Face, float]:
         """Fit the mesh to four squares; return the face and how far apart the meshes are, as a share of its size."""
-        first, presence = self._mesh.fit(frame, region_of_detection(detection))
+        first, presence = self._mesh.fit(image, region_of_detection(detection))
         region = region_around(first)
-        second, second_presence = self._mesh.fit(frame, region)
-        wider, _ = self._mesh.fit(frame, replace(region, side=region.side * 1.15))
-        flipped = self._mesh.fit_flipped(Frame(np.asarray(cv2.flip(frame.photo, 1), np.uint8)), region)
+        (second, second_presence), (wider, _), (flipped, _) = self._mesh.fit_all(
+            image, [(region, False), (replace(region, side=region.side * 1.15), False), (region, True)]
+        )
         distance = max(_mean_distance(second, other) for other in (first, wider, flipped))
         face = Face(second, detection.score, min(presence, second_presence), name)
         return face, distance / region.side * MESH_MARGIN
@@ -191,7 +190,7 @@ def _mean_distance(mesh: NDArray[np.float64], other: NDArray[np.float64]) -> flo
 
 
 def _detections(view: SearchView, detector: BlazeFace) -> Iterator[tuple[str, Detection]]:
-    for detection in detector.find(Frame(view.image)):
+    for detection in detector.find(view.image):
         yield view.name, detection.transformed(view.to_photo)
 
 
@@ -200,14 +199,14 @@ def _covers(face: Face, detection: Detection) -> bool:
     return left < detection.x < right and top < detection.y < bottom
 
 
-def _confirmed(faces: list[Face], extra_name: str) -> list[Face]:
+def _confirmed(faces: list[Face], second_name: str) -> list[Face]:
     """Return the best face of low presence that is detected in one place both with and without padding, if any."""
     confirmed = [
         max(padded, other, key=lambda face: face.score or 0)
         for padded in faces
         for other in faces
         if padded.found_by == "padded"
-        and other.found_by in ("plain", "mirrored", "full-range", extra_name)
+        and other.found_by in ("plain", "mirrored", "full-range", second_name)
         and (padded.score or 0) + (other.score or 0) >= CONFIRMED_SCORE_SUM
         and overlap(padded, other) > 0.5
     ]

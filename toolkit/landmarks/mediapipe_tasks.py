@@ -9,8 +9,9 @@ import numpy as np
 from toolkit.errors import ConfigError
 from toolkit.faces.face import Face, remove_duplicates
 from toolkit.landmarks import search_views
+from toolkit.landmarks.blazeface import BlazeFace
 from toolkit.landmarks.config import FindConfig
-from toolkit.landmarks.mediapipe_graphs import BlazeFace, MeshModel, quiet_stderr
+from toolkit.landmarks.face_mesh import FaceMesh
 from toolkit.landmarks.orientation import OrientationSearch
 from toolkit.model_files import require_model
 from toolkit.photos.types import Image
@@ -33,7 +34,7 @@ class TaskFaceFinder:
             raise ConfigError("landmarker: none given; this finder runs a face_landmarker.task")
         self._retries = config.retries
         detector = BlazeFace("Short", config.min_detection)
-        self._orientation = OrientationSearch(detector, MeshModel(), rotate=config.retries)
+        self._orientation = OrientationSearch(detector, FaceMesh(), rotate=config.retries)
         self._task = TaskLandmarker(Path(config.landmarker), config.min_detection, config.min_presence)
 
     def find(self, photo: Image, every: bool = False) -> list[Face]:
@@ -68,21 +69,23 @@ class TaskLandmarker:
 
     def __init__(self, bundle: Path, min_detection: float = 0.5, min_presence: float = 0.5) -> None:
         require_model(bundle, "landmarker ", "give a face_landmarker.task, or leave --landmarker out")
-        with quiet_stderr():
+        try:
             import mediapipe
             from mediapipe.tasks.python import BaseOptions, vision
-
-            self._pack: Any = partial(mediapipe.Image, mediapipe.ImageFormat.SRGB)
-            options = vision.FaceLandmarkerOptions(
-                base_options=BaseOptions(model_asset_buffer=bundle.read_bytes()),
-                num_faces=MAX_FACES,
-                min_face_detection_confidence=min_detection,
-                min_face_presence_confidence=min_presence,
-            )
-            try:
-                self._task: Any = vision.FaceLandmarker.create_from_options(options)
-            except (RuntimeError, ValueError) as error:
-                raise ConfigError(f"landmarker {bundle}: not a Face Landmarker bundle ({error})") from error
+        except ImportError as error:
+            way_out = "pip install 'frontalize[mediapipe]', or leave --landmarker out"
+            raise ConfigError(f"landmarker {bundle}: MediaPipe runs it and cannot be imported ({error}); {way_out}") from error
+        self._pack: Any = partial(mediapipe.Image, mediapipe.ImageFormat.SRGB)
+        options = vision.FaceLandmarkerOptions(
+            base_options=BaseOptions(model_asset_buffer=bundle.read_bytes()),
+            num_faces=MAX_FACES,
+            min_face_detection_confidence=min_detection,
+            min_face_presence_confidence=min_presence,
+        )
+        try:
+            self._task: Any = vision.FaceLandmarker.create_from_options(options)
+        except (RuntimeError, ValueError) as error:
+            raise ConfigError(f"landmarker {bundle}: not a Face Landmarker bundle ({error})") from error
 
     def find(self, image: Image) -> list[Face]:
         """Find the faces of an (H, W, 3) RGB image, in its pixels; MediaPipe reports no scores for them."""
@@ -90,7 +93,7 @@ class TaskLandmarker:
         height, width = image.shape[:2]
         scale = np.array([width, height, width])
         return [
-            # Coordinates without half a pixel: see MeshModel.fit.
+            # Coordinates without half a pixel: see toolkit.landmarks.input_square.
             Face(np.array([(point.x, point.y, point.z) for point in mesh]) * scale, None)
             for mesh in found.face_landmarks
         ]

@@ -4,8 +4,9 @@ import math
 from dataclasses import dataclass
 
 from toolkit.landmarks import search_views
+from toolkit.landmarks.blazeface import BlazeFace
 from toolkit.landmarks.detection import Detection, region_around, region_of_detection
-from toolkit.landmarks.mediapipe_graphs import BlazeFace, Frame, MeshModel
+from toolkit.landmarks.face_mesh import FaceMesh
 from toolkit.landmarks.search_views import SearchView
 from toolkit.photos.types import Image
 
@@ -21,7 +22,6 @@ class SearchedView:
     """A view of a photo and the faces detected in it."""
 
     view: SearchView
-    frame: Frame  # the view's image
     detections: list[Detection]  # pixels of the view, best score first
 
 
@@ -37,7 +37,7 @@ class OrientationSearch:
         rotate: also search the photo rotated by quarters. Without it, only the handedness is found.
     """
 
-    def __init__(self, detector: BlazeFace, mesh: MeshModel, rotate: bool = True) -> None:
+    def __init__(self, detector: BlazeFace, mesh: FaceMesh, rotate: bool = True) -> None:
         self._detector, self._mesh, self._rotate = detector, mesh, rotate
 
     def find(self, photo: Image) -> SearchedView:
@@ -49,12 +49,13 @@ class OrientationSearch:
         for searched in map(self._search, search_views.rotated_views(photo)):
             if searched.detections and searched.detections[0].score >= MIN_ROTATED_SCORE:
                 candidates.append(searched)
+        if len(candidates) == 1:
+            return original
         return max(candidates, key=lambda one: self._orientation_score(one) + UNROTATED_BONUS * (one is original))
 
     def _search(self, view: SearchView) -> SearchedView:
         view = search_views.canonical_flip(view)
-        frame = Frame(view.image)
-        return SearchedView(view, frame, self._detector.find(frame))
+        return SearchedView(view, self._detector.find(view.image))
 
     def _orientation_score(self, searched: SearchedView) -> float:
         """Score an orientation by its best detection, that mesh's presence, and how upright the face is."""
@@ -62,9 +63,9 @@ class OrientationSearch:
             return 0.0
         best = searched.detections[0]
         region = region_of_detection(best)
-        landmarks, presence = self._mesh.fit(searched.frame, region)
+        landmarks, presence = self._mesh.fit(searched.view.image, region)
         refitted = region_around(landmarks)
-        _, second_presence = self._mesh.fit(searched.frame, refitted)
+        _, second_presence = self._mesh.fit(searched.view.image, refitted)
         angle = math.degrees(max(abs(region.angle), abs(refitted.angle)))
         return best.score + 0.1 * min(presence, second_presence) - 0.002 * angle
 

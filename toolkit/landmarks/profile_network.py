@@ -5,18 +5,17 @@ light it misplaces nose and mouth. This network is trained on turned faces alone
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.geometry.affine import compose, invert
 from toolkit.geometry.mesh_topology import CHIN, MIRROR, NOSE_ROOT
 from toolkit.landmarks.detection import Region
-from toolkit.photos.resample import warp_crop
+from toolkit.networks.runtime import BUILT_IN, Networks
+from toolkit.photos.resample import crop_around, warp_crop
 from toolkit.photos.types import Image
 
 Array = NDArray[np.float64]
@@ -34,6 +33,7 @@ MARGIN = 1.6  # side of the input square over the larger side of the points' box
 STEPS = 2  # runs that move the square from the mesh to the points found
 MAX_SPREAD = 0.011  # spread above which the points are unreliable, and are searched again in a larger square
 LARGER = 1.6  # times the side of the first square
+REDUCED_HALF_SIDE = 1.5  # sides of the square: half the side of the part of the photo in which the squares may lie
 SQUARE_SCALES = (0.9, 1.0, 1.12, 1.25)  # sides of the squares over which the points are averaged, relative to MARGIN
 
 
@@ -57,10 +57,14 @@ def visible_indices(near_side: float) -> NDArray[np.intp]:
 
 
 class ProfilePoints:
-    """The network, trained by examples/learn_profile_points.py. About 20 ms a face on one core."""
+    """The network, trained by examples/learn_profile_points.py.
 
-    def __init__(self) -> None:
-        self._net: Any = cv2.dnn.readNetFromONNX(str(Path(__file__).with_name("profile_network.onnx")))
+    Args:
+        networks: where the network runs.
+    """
+
+    def __init__(self, networks: Networks = BUILT_IN) -> None:
+        self._network = networks["profile_points"]
 
     def __call__(self, photo: Image, region: Region) -> ProfileLandmarks:
         """Find the points of a turned face.
@@ -69,31 +73,46 @@ class ProfilePoints:
             photo: (H, W, 3) RGB uint8.
             region: approximate place of the face, as :func:`toolkit.landmarks.detection.region_of_mesh` returns it.
         """
-        found = self._find(photo, region)
+        found = self._find_reduced(photo, region)
         if found.spread < MAX_SPREAD:
             return found
-        again = self._find(photo, replace(region, side=region.side * LARGER))
+        again = self._find_reduced(photo, replace(region, side=region.side * LARGER))
         return min(found, again, key=lambda one: one.spread)
+
+    def _find_reduced(self, photo: Image, region: Region) -> ProfileLandmarks:
+        """Reduce the photo to about the input's resolution once, rather than for each square."""
+        center, reduction = np.array([region.x, region.y]), region.side / INPUT_SIDE
+        reduced, corner, scale = crop_around(photo, center, REDUCED_HALF_SIDE * region.side, reduction)
+        x, y = (center - corner + 0.5) * scale - 0.5
+        found = self._find(reduced, replace(region, x=x, y=y, side=region.side * scale))
+        return replace(found, points=(found.points + 0.5) / scale - 0.5 + corner)
 
     def _find(self, photo: Image, region: Region) -> ProfileLandmarks:
         """Decide which side is visible, move the square to the face, and average over several squares."""
-        both_sides = [self._run(photo, region, flip) for flip in (False, True)]
+        both_sides = self._run(photo, [(region, False), (region, True)])
         flip = both_sides[1][1] > both_sides[0][1]
         region = _region_of_points(both_sides[flip][0])
         for _ in range(STEPS - 1):
-            region = _region_of_points(self._run(photo, region, flip)[0])
-        found = [self._run(photo, replace(region, side=region.side * scale), flip)[0] for scale in SQUARE_SCALES]
+            region = _region_of_points(self._run(photo, [(region, flip)])[0][0])
+        squares = [(replace(region, side=region.side * scale), flip) for scale in SQUARE_SCALES]
+        found = [points for points, _ in self._run(photo, squares)]
         spread = float(np.std(found, axis=0).mean() / region.side)
         return ProfileLandmarks(np.mean(found, axis=0), 1.0 if flip else -1.0, spread)
 
-    def _run(self, photo: Image, region: Region, flip: bool) -> tuple[Array, float]:
-        """Return the points in pixels of the photo, and the logit that the visible side is the subject's right."""
-        matrix = _input_matrix(region, flip)
-        crop = warp_crop(photo, matrix, INPUT_SIDE)
-        self._net.setInput(cv2.dnn.blobFromImage(crop, 1 / 128, mean=(127.5, 127.5, 127.5)))
-        maps, right = self._net.forward(["maps", "right"])
-        inverse = invert(matrix)
-        return _soft_argmax(maps[0]) @ inverse[:, :2].T + inverse[:, 2], float(right[0, 0])
+    def _run(self, photo: Image, squares: Sequence[tuple[Region, bool]]) -> list[tuple[Array, float]]:
+        """Run squares of a photo as one batch, each with whether it is flipped.
+
+        Returns:
+            For each square the points in pixels of the photo, and the logit that the visible side is the subject's
+            right.
+        """
+        matrices = [_input_matrix(region, flip) for region, flip in squares]
+        maps, right = self._network(np.stack([warp_crop(photo, matrix, INPUT_SIDE) for matrix in matrices]))
+        inverses = map(invert, matrices)
+        return [
+            (_soft_argmax(one) @ inverse[:, :2].T + inverse[:, 2], float(logit[0]))
+            for one, logit, inverse in zip(maps, right, inverses, strict=True)
+        ]
 
 
 def _soft_argmax(maps: NDArray[np.float32]) -> Array:

@@ -1,29 +1,27 @@
-"""YuNet, a small face detector that is good at profiles: an ONNX file given by path, run by OpenCV."""
+"""YuNet, a small face detector that is good at profiles."""
 
 import math
-from functools import cache
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
-from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
 from toolkit.errors import ConfigError
 from toolkit.landmarks.detection import Detection
-from toolkit.model_files import require_model
+from toolkit.networks.runtime import BUILT_IN, Network, OnnxNetwork
 from toolkit.photos.types import Image
 
-INPUT_SIDE = 320  # pixels; with other sides, which published models support, no more profiles are found
+INPUT_SIDE = 320  # pixels, where the file leaves it open; with larger ones no more profiles are found
+STRIDES = (8, 16, 32)  # pixels of the input per cell of the three output maps
+MAX_OVERLAP = 0.3  # IoU above which the lower-scoring of two boxes is dropped
 
 
 class YuNet:
     """Find faces with a YuNet model.
 
     Args:
-        model: a YuNet ONNX file, as in the OpenCV model zoo; a dynamic input size is fixed to 320 x 320.
+        model: a YuNet ONNX file, as in the OpenCV model zoo; None means the built-in one.
         min_score: detections with a lower score are dropped, 0 to 1.
 
     Raises:
@@ -32,28 +30,63 @@ class YuNet:
     Source: Wu, Peng and Yu, YuNet, Machine Intelligence Research 2023.
     """
 
-    def __init__(self, model: Path, min_score: float = 0.6) -> None:
-        require_model(model, "detector ", "give a YuNet .onnx, or leave --detector out")
+    def __init__(self, model: Path | None = None, min_score: float = 0.6) -> None:
+        self._min_score, self._side = min_score, INPUT_SIDE
+        self._network: Network = BUILT_IN["yunet"] if model is None else self._load(model)
+
+    def _load(self, model: Path) -> OnnxNetwork:
+        """Load a file, and check on a black image that it is a YuNet model."""
+        network = OnnxNetwork(model, "detector ", "give a YuNet .onnx, or leave --detector out")
+        (shape, *others) = network.input_shapes
+        if not others and len(shape) == 4 and isinstance(shape[2], int) and shape[2] == shape[3]:
+            self._side = shape[2]
+        counts = [(self._side // stride) ** 2 for stride in STRIDES]
+        expected = [(1, count, width) for width in (1, 1, 4, 10) for count in counts]
         try:
-            weights = np.frombuffer(_with_fixed_input(model.read_bytes()), np.uint8)
-            self._net: Any = cv2.FaceDetectorYN.create(
-                "onnx", weights, np.zeros(0, np.uint8), (INPUT_SIDE, INPUT_SIDE), min_score
-            )
-            self._net.detect(np.zeros((INPUT_SIDE, INPUT_SIDE, 3), np.uint8))  # fails here if it is another network
-        except (cv2.error, DecodeError, IndexError) as error:
-            raise ConfigError(f"detector {model}: not a YuNet model that OpenCV can run; leave it out") from error
+            found = [one.shape for one in network(np.zeros((1, 3, self._side, self._side), np.float32))]
+        except Exception as error:  # ONNX Runtime's exceptions have no common class but this
+            raise ConfigError(f"detector {model}: not a YuNet model ({error}); leave it out") from error
+        if found != expected:
+            raise ConfigError(f"detector {model}: not a YuNet model, outputs {found}; leave it out")
+        return network
 
     def find(self, photo: Image) -> list[Detection]:
         """See :class:`toolkit.landmarks.protocols.Detector`; the points of the ears are NaN."""
         height, width = photo.shape[:2]
-        scale = INPUT_SIDE / max(height, width)
+        scale = self._side / max(height, width)
         method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
         small = cv2.resize(photo, (max(1, round(width * scale)), max(1, round(height * scale))), interpolation=method)
-        canvas = np.zeros((INPUT_SIDE, INPUT_SIDE, 3), np.uint8)
+        canvas = np.zeros((self._side, self._side, 3), np.uint8)
         canvas[: small.shape[0], : small.shape[1]] = small[:, :, ::-1]
-        _, rows = self._net.detect(canvas)
-        found = [] if rows is None else [_detection(row.astype(np.float64), 1 / scale) for row in rows]
-        return sorted(found, key=lambda one: -one.score)
+        outputs = self._network(np.ascontiguousarray(canvas.transpose(2, 0, 1)[None], np.float32))
+        rows = _decode([output[0].astype(np.float64) for output in outputs], self._side, self._min_score)
+        return [_detection(row, 1 / scale) for row in rows]
+
+
+def _decode(outputs: list[NDArray[np.float64]], side: int, min_score: float) -> NDArray[np.float64]:
+    """Decode the network's outputs.
+
+    Args:
+        outputs: class scores, face scores, boxes and points, each for three strides, (cells, 1 / 1 / 4 / 10).
+        side: of the input, pixels.
+        min_score: rows with a lower score are dropped.
+
+    Returns:
+        (N, 15) left, top, width, height; x and y of right eye, left eye, nose, right and left mouth corner; score. Best
+        score first, overlapping ones dropped.
+    """
+    found = []
+    for level, stride in enumerate(STRIDES):
+        classes, faces, boxes, points = outputs[level :: len(STRIDES)]
+        y, x = np.mgrid[: side // stride, : side // stride].reshape(2, -1, 1).astype(np.float64)
+        sizes = np.exp(boxes[:, 2:4]) * stride
+        corner = (boxes[:, :2] + np.hstack([x, y])) * stride - sizes / 2
+        scores = np.sqrt(classes.clip(0, 1) * faces.clip(0, 1))
+        found.append(np.hstack([corner, sizes, (points + np.tile(np.hstack([x, y]), 5)) * stride, scores]))
+    rows = np.concatenate(found)
+    rows = rows[rows[:, 14] >= min_score]
+    kept = cv2.dnn.NMSBoxes(rows[:, :4].tolist(), rows[:, 14].tolist(), min_score, MAX_OVERLAP) if len(rows) else []
+    return np.asarray(rows[np.asarray(kept, int).ravel()])
 
 
 def _detection(row: NDArray[np.float64], scale: float) -> Detection:
@@ -69,42 +102,3 @@ def _detection(row: NDArray[np.float64], scale: float) -> Detection:
     center = np.array([left + width / 2, top + height / 2]) + 0.118 * side * down / max(math.hypot(*down), 1e-6)
     x, y = (center + 0.5) * scale - 0.5
     return Detection(float(row[14]), float(x), float(y), float(side * scale), (points + 0.5) * scale - 0.5)
-
-
-def _with_fixed_input(model: bytes) -> bytes:
-    """Replace a symbolic input size, with which OpenCV 4.11 cannot load a model, by a number."""
-    stored = _onnx_message().FromString(model)
-    sizes = stored.graph.input[0].type.tensor.shape.dim
-    for size, fixed in zip(sizes, (1, 3, INPUT_SIDE, INPUT_SIDE), strict=False):
-        if size.HasField("name"):
-            size.ClearField("name")
-            size.number = fixed
-    return bytes(stored.SerializeToString())
-
-
-@cache
-def _onnx_message() -> Any:
-    """Declare the fields of ONNX's ModelProto that lead to the input's size; protobuf keeps all others unchanged."""
-    file = descriptor_pb2.FileDescriptorProto(name="onnx_input_size.proto", package="input_size", syntax="proto2")
-    field = descriptor_pb2.FieldDescriptorProto
-
-    def message(name: str, *fields: tuple[str, int, str, int]) -> None:
-        kept = file.message_type.add(name=name)
-        for label, number, kind, repeated in fields:
-            one = kept.field.add(name=label, number=number, label=repeated)
-            if kind in ("int64", "string"):
-                one.type = field.TYPE_INT64 if kind == "int64" else field.TYPE_STRING
-            else:
-                one.type, one.type_name = field.TYPE_MESSAGE, f".input_size.{kind}"
-
-    once, many = field.LABEL_OPTIONAL, field.LABEL_REPEATED
-    message("Size", ("number", 1, "int64", once), ("name", 2, "string", once))
-    message("Shape", ("dim", 1, "Size", many))
-    message("Tensor", ("shape", 2, "Shape", once))
-    message("Type", ("tensor", 1, "Tensor", once))
-    message("Value", ("type", 2, "Type", once))
-    message("Graph", ("input", 11, "Value", many))
-    message("Model", ("graph", 7, "Graph", once))
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName("input_size.Model"))

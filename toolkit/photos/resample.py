@@ -79,6 +79,33 @@ def warp_crop(photo: Image, matrix: NDArray[np.float64], size: int) -> Image:
     return np.asarray(warped, np.uint8)
 
 
+def crop_around(
+    photo: Image, center: NDArray[np.float64], half_side: float, reduction: float
+) -> tuple[Image, NDArray[np.float64], float]:
+    """Crop a square of a photo and reduce it to about the resolution that is needed.
+
+    Sampling single pixels of a much larger photo would alias. The crop is never enlarged.
+
+    Args:
+        photo: (H, W, 3) RGB uint8.
+        center: (2 or more,) pixels, x and y first.
+        half_side: half the side of the square, pixels; the photo's edges may cut it short.
+        reduction: pixels of the photo per pixel that is needed.
+
+    Returns:
+        The crop, (h, w, 3) RGB uint8; its top left corner in the photo, (2,) pixels; its scale. A point of the photo
+        lies at ``(xy - corner + 0.5) * scale - 0.5`` in the crop.
+    """
+    height, width = photo.shape[:2]
+    left, top = np.clip(np.floor(center[:2] - half_side), 0, [width - 2, height - 2]).astype(int)
+    right, bottom = np.clip(np.ceil(center[:2] + half_side), [left + 2, top + 2], [width, height]).astype(int)
+    crop, corner = np.ascontiguousarray(photo[top:bottom, left:right]), np.array([left, top], np.float64)
+    if reduction < 1.5:
+        return crop, corner, 1.0
+    size = max(2, round(crop.shape[1] / reduction)), max(2, round(crop.shape[0] / reduction))
+    return np.asarray(cv2.resize(crop, size, interpolation=cv2.INTER_AREA), np.uint8), corner, size[0] / crop.shape[1]
+
+
 def paste_back(photo: Image, crop: Image, matrix: NDArray[np.float64]) -> Image:
     """Paste a crop, possibly changed, back into its photo.
 

@@ -25,12 +25,13 @@ from toolkit.geometry.affine import matrix_scale
 from toolkit.geometry.crop import Template, crop_matrix
 from toolkit.geometry.mesh_topology import SKIN
 from toolkit.geometry.rasterizer import rasterize, sample_bilinear
+from toolkit.photos.resample import crop_around
 from toolkit.photos.types import Image
 from toolkit.views.backlight import remove_backlight
 from toolkit.views.head_outline import head_outline_mask, mesh_profile_mask
 from toolkit.views.inpaint import extend_person_colors, inpaint_smooth
 from toolkit.views.profile_contour import fit_mesh_to_contour, is_turned
-from toolkit.views.segmentation import CERTAIN_BACKGROUND, Mask, covers_face, crop_head, person_probability
+from toolkit.views.segmentation import CERTAIN_BACKGROUND, Mask, covers_face, person_probability
 
 Points = NDArray[np.float64]
 FloatImage = NDArray[np.float32]
@@ -88,7 +89,7 @@ def prepare_view(photo: Image, face: Face, size: int, template: Template, border
     view_xyz = np.column_stack([head[:, :2] @ matrix[:, :2].T + matrix[:, 2], head[:, 2] * matrix_scale(matrix)])
 
     center, half_side = fit.project(PIVOT[None])[0], HEAD_HALF_SIDE * fit.scale
-    crop, corner, scale = crop_head(photo, center, half_side, fit.scale / matrix_scale(matrix))
+    crop, corner, scale = crop_around(photo, center, half_side, fit.scale / matrix_scale(matrix))
     fit = fit.rescale(corner, scale)
     landmarks = rescale_face(face, scale, corner).landmarks[:SKIN]
     mesh = landmarks[:, :2]

@@ -15,9 +15,10 @@ from toolkit.faces.face import Face, rescale_face
 from toolkit.faces.head_mesh import FRONT_RINGS, build_head, face_oval, head_triangles
 from toolkit.faces.shape_model import HEAD_HALF_SIDE, PIVOT, Fit, fit_shape
 from toolkit.geometry.mesh_topology import SKIN
+from toolkit.photos.resample import crop_around
 from toolkit.photos.types import Image
 from toolkit.views.frontal import texture_positions
-from toolkit.views.segmentation import crop_head, person_mask
+from toolkit.views.segmentation import person_mask
 
 Points = NDArray[np.float64]
 Values = NDArray[np.float64]
@@ -168,7 +169,7 @@ def _person_reach(center: Points, rays: Points, photo: Image, face: Face, fit: F
 
     Where no contour is found the ray ends just outside the hull; without a mask the factor is 1.
     """
-    crop, corner, scale = crop_head(
+    crop, corner, scale = crop_around(
         photo, fit.project(PIVOT[None])[0], HEAD_HALF_SIDE * fit.scale, fit.scale / _MASK_PIXELS_PER_UNIT
     )
     mask = person_mask(crop, rescale_face(face, scale, corner).landmarks[:SKIN])

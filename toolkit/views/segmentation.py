@@ -1,13 +1,11 @@
-"""Person segmentation around a face, and cropping a photo to the head."""
-
-from functools import cache
+"""Person segmentation around a face."""
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.geometry.affine import compose
-from toolkit.landmarks.mediapipe_graphs import PersonModel
+from toolkit.networks.runtime import BUILT_IN
 from toolkit.photos.types import Image
 
 Mask = NDArray[np.float32]  # (H, W), 0 to 1
@@ -20,38 +18,6 @@ MIN_FACE_SHARE = 0.8  # share of the face's nearer landmarks that a person mask 
 CERTAIN_PERSON = 0.8  # a pixel above shows the person, and its color is not mixed with the background's
 PROBABLE_PERSON = 0.6  # a pixel above lies inside the person's contour
 CERTAIN_BACKGROUND = 0.15  # a pixel below shows the background
-
-
-@cache
-def _person_model() -> PersonModel:
-    return PersonModel()
-
-
-def crop_head(
-    photo: Image, center: NDArray[np.float64], half_side: float, reduction: float
-) -> tuple[Image, NDArray[np.float64], float]:
-    """Crop a square around a head and reduce it to about the resolution that is needed.
-
-    Sampling single pixels of a much larger photo would alias. The crop is never enlarged.
-
-    Args:
-        photo: (H, W, 3) RGB uint8.
-        center: (2 or more,) pixels, x and y first.
-        half_side: half the side of the square, pixels; the photo's edges may cut it short.
-        reduction: pixels of the photo per pixel that is needed.
-
-    Returns:
-        The crop, (h, w, 3) RGB uint8; its top left corner in the photo, (2,) pixels; its scale. A point of the photo
-        lies at ``(xy - corner + 0.5) * scale - 0.5`` in the crop.
-    """
-    height, width = photo.shape[:2]
-    left, top = np.clip(np.floor(center[:2] - half_side), 0, [width - 2, height - 2]).astype(int)
-    right, bottom = np.clip(np.ceil(center[:2] + half_side), [left + 2, top + 2], [width, height]).astype(int)
-    crop, corner = np.ascontiguousarray(photo[top:bottom, left:right]), np.array([left, top], np.float64)
-    if reduction < 1.5:
-        return crop, corner, 1.0
-    size = max(2, round(crop.shape[1] / reduction)), max(2, round(crop.shape[0] / reduction))
-    return np.asarray(cv2.resize(crop, size, interpolation=cv2.INTER_AREA), np.uint8), corner, size[0] / crop.shape[1]
 
 
 def person_mask(photo: Image, landmarks: NDArray[np.float64]) -> Mask | None:
@@ -86,9 +52,9 @@ def person_probability(photo: Image, landmarks: NDArray[np.float64]) -> Mask:
         source, back = np.asarray(reduced, np.uint8), 1 / (2 * largest)
         matrix = compose(to_network, np.array([[back, 0, back / 2 - 0.5], [0, back, back / 2 - 0.5]]))
     window = cv2.warpAffine(source, matrix, INPUT_SIZE_WH.tolist(), borderMode=cv2.BORDER_REPLICATE)
-    mask = _person_model().mask(np.asarray(window, np.uint8))
+    (mask,) = BUILT_IN["person_segmentation"](window[None])
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    full = cv2.warpAffine(mask, to_network, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    full = cv2.warpAffine(mask[0], to_network, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(full, np.float32)
 
 
