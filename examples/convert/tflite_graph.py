@@ -78,7 +78,9 @@ class _Translation:
             operation = self._tflite.Operators(place)
             code = self._model.OperatorCodes(operation.OpcodeIndex())
             name = NAMES[max(code.BuiltinCode(), code.DeprecatedBuiltinCode())]
-            inputs, outputs = ([int(one) for one in ids()] for ids in (operation.InputsAsNumpy, operation.OutputsAsNumpy))
+            inputs, outputs = (
+                [int(one) for one in ids()] for ids in (operation.InputsAsNumpy, operation.OutputsAsNumpy)
+            )
             if outputs[0] in self._weights:  # DEQUANTIZE and DENSIFY of weights
                 continue
             if name == "CUSTOM":
@@ -188,7 +190,9 @@ class _Translation:
         positive = (1 - slope.astype(np.float32)).astype(np.float32)
         graph, group = self._graph, len(slope)
         linear = graph.add("Conv", value, graph.constant(slope), group=group)
-        return graph.add("Add", linear, graph.add("Conv", graph.add("Relu", value), graph.constant(positive), group=group))
+        return graph.add(
+            "Add", linear, graph.add("Conv", graph.add("Relu", value), graph.constant(positive), group=group)
+        )
 
     def _hard_swish(self, operation: Any, inputs: list[int], output: int) -> str:
         return self._graph.add("HardSwish", self._value(inputs[0]))

@@ -7,7 +7,11 @@ import tflite
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
-DTYPES = {tflite.TensorType.FLOAT32: np.float32, tflite.TensorType.FLOAT16: np.float16, tflite.TensorType.INT32: np.int32}
+DTYPES = {
+    tflite.TensorType.FLOAT32: np.float32,
+    tflite.TensorType.FLOAT16: np.float16,
+    tflite.TensorType.INT32: np.int32,
+}
 
 
 def read_weights(model: Any) -> dict[int, Array]:
@@ -44,12 +48,10 @@ def _dense(values: Array, shape: Array, sparsity: Any) -> Array:
     places: list[tuple[tuple[int, ...], int]] = [((), 0)]  # indices so far, and the position in the level's segments
     for level in levels:
         places = [
-            ((*indices, index), position)
-            for indices, parent in places
-            for index, position in _children(level, parent)
+            ((*indices, index), position) for indices, parent in places for index, position in _children(level, parent)
         ]
     dense = np.zeros(shape, values.dtype)
-    for (indices, position) in places:
+    for indices, position in places:
         dense[_place(indices, order, blocks, levels, len(shape))] = values[position]
     return dense
 

@@ -20,7 +20,7 @@ from toolkit.landmarks.profile_network import ProfilePoints
 from toolkit.networks.runtime import BUILT_IN, Networks
 from toolkit.photos.types import Image
 
-SQUARE_SCALES = (0.9, 1.0, 1.1, 1.25)  # sides of the squares, relative to the mesh network's own
+SQUARE_SCALES = (0.95, 1.2)  # sides of the squares, relative to the mesh network's own
 MIN_YAW = 20.0  # degrees: below, a single fit is as accurate
 
 
@@ -51,7 +51,7 @@ class AveragedMesh:
         region = region_of_mesh(face.landmarks)
         squares = [replace(region, side=region.side * scale) for scale in SQUARE_SCALES]
         fits = self._mesh.fit_all(photo, [(square, flip) for square in squares for flip in (False, True)])
-        mean = np.asarray(np.mean([landmarks for landmarks, _ in fits], axis=0))
+        mean = np.asarray(np.mean([fit.landmarks for fit in fits], axis=0))
         if self._profile_points is not None:
             mean = fuse(mean, self._profile_points(photo, region_of_mesh(mean)), head_pose(mean).yaw)
         return replace(face, landmarks=mean)

@@ -62,7 +62,9 @@ class BlazeFace:
         ]
 
 
-def merge_overlapping(boxes: NDArray[np.float64], scores: NDArray[np.float64]) -> list[tuple[NDArray[np.float64], float]]:
+def merge_overlapping(
+    boxes: NDArray[np.float64], scores: NDArray[np.float64]
+) -> list[tuple[NDArray[np.float64], float]]:
     """Merge the boxes of each face to their mean, weighted by score: MediaPipe's non-maximum suppression.
 
     Args:

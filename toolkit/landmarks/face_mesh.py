@@ -1,6 +1,7 @@
 """MediaPipe's mesh network with attention: 478 points of the face in a given square."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -19,6 +20,14 @@ INPUT_SIDE = 192  # pixels
 X_BIAS = 0.288
 
 
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """The mesh in one square."""
+
+    landmarks: NDArray[np.float64]  # (478, 3): x, y in pixels of the photo, z on the same scale, away from the camera
+    presence: float  # the network's confidence that the square shows a face, 0 to 1
+
+
 class FaceMesh:
     """Fit the mesh to squares of a photo.
 
@@ -31,21 +40,19 @@ class FaceMesh:
     def __init__(self, networks: Networks = BUILT_IN) -> None:
         self._network = networks["face_mesh"]
 
-    def fit(self, photo: Image, region: Region) -> tuple[NDArray[np.float64], float]:
+    def fit(self, photo: Image, region: Region) -> Fit:
         """Fit the mesh to one square; see :meth:`fit_all`."""
-        ((landmarks, presence),) = self.fit_all(photo, [(region, False)])
-        return landmarks, presence
+        return self.fit_all(photo, [(region, False)])[0]
 
-    def fit_all(self, photo: Image, squares: Sequence[tuple[Region, bool]]) -> list[tuple[NDArray[np.float64], float]]:
+    def fit_all(self, photo: Image, squares: Sequence[tuple[Region, bool]]) -> list[Fit]:
         """Fit the mesh to several squares of a photo in one batch.
 
         Args:
             photo: (H, W, 3) RGB uint8.
-            squares: each with whether the network sees it horizontally flipped.
+            squares: each with whether the network gets it horizontally flipped.
 
         Returns:
-            For each square (478, 3) landmarks: x, y in pixels of the photo, z on the same scale, away from the camera;
-            and the presence, the network's confidence that the square shows a face, 0 to 1.
+            For each square its mesh.
         """
         matrices = [square_matrix(region, INPUT_SIDE, flip) for region, flip in squares]
         inputs = [sample(photo, matrix, INPUT_SIDE, cv2.BORDER_REPLICATE) for matrix in matrices]
@@ -56,5 +63,5 @@ class FaceMesh:
             landmarks = np.empty(mesh.shape)
             landmarks[:, :2] = to_photo(mesh[:, :2] - np.array([X_BIAS, 0.0]), matrix)
             landmarks[:, 2] = mesh[:, 2] * (region.side / INPUT_SIDE)
-            found.append((landmarks, float(presence)))
+            found.append(Fit(landmarks, float(presence)))
         return found

@@ -20,6 +20,8 @@ from toolkit.landmarks.detection import MESH_MARGIN, Detection, region_around, r
 from toolkit.landmarks.face_mesh import FaceMesh
 from toolkit.landmarks.mediapipe_tasks import TaskFaceFinder
 from toolkit.landmarks.orientation import MIN_ROTATED_SCORE, OrientationSearch, SearchedView
+from toolkit.landmarks.profile_faces import face_of_profile
+from toolkit.landmarks.profile_network import ProfilePoints
 from toolkit.landmarks.protocols import DETECTORS, LANDMARKERS, Detector, Landmarker, find_class
 from toolkit.landmarks.search_views import SearchView
 from toolkit.landmarks.yunet import YuNet
@@ -27,6 +29,8 @@ from toolkit.photos.types import Image
 
 SURE_PRESENCE = 0.9  # a mesh with this presence is accepted, and not fitted a second time
 SURE_SCORE = 0.7  # a detection with this score is accepted if its mesh has min_presence
+YUNET_SCORE = 0.6  # detections of YuNet with a lower score are dropped, whatever min_detection is
+PROFILE_PASS = "profile-points"  # the pass of faces whose mesh comes from the profile network alone
 PROFILE_YAW = 40.0  # degrees: meshes at a larger yaw are refined, which costs four times a single fit
 
 # How far apart the meshes fitted to four squares may be in a retry, as a share of the face's size.
@@ -59,9 +63,13 @@ def open_detector(config: FindConfig) -> Detector:
         ConfigError: a model file is missing or invalid.
     """
     if config.detector is None:
-        return YuNet()
+        return YuNet(min_score=max(YUNET_SCORE, config.min_detection))
     given = _class_of(DETECTORS, "detector", config.detector)
-    return YuNet(Path(config.detector)) if given is None else cast(Detector, given(config))
+    return (
+        YuNet(Path(config.detector), max(YUNET_SCORE, config.min_detection))
+        if given is None
+        else cast(Detector, given(config))
+    )
 
 
 def _class_of(registered: dict[str, type], option: str, name: str | Path) -> type | None:
@@ -91,9 +99,13 @@ class FaceFinder:
         self._config = config
         self._detector = BlazeFace("Short", config.min_detection)
         self._mesh = FaceMesh()
-        self._orientation = OrientationSearch(self._detector, self._mesh, rotate=config.retries)
         self._second_detector = open_detector(config)
+        self._orientation = OrientationSearch(self._detector, self._second_detector, self._mesh, rotate=config.retries)
         self._second_name = type(self._second_detector).__name__.lower()  # of its pass in the ledger
+
+    @cached_property
+    def _profile_points(self) -> ProfilePoints:
+        return ProfilePoints()
 
     @cached_property
     def _refine_mesh(self) -> AveragedMesh:
@@ -116,19 +128,19 @@ class FaceFinder:
 
     def _refine(self, image: Image, face: Face) -> Face:
         try:
-            is_profile = abs(head_pose(face.landmarks).yaw) >= PROFILE_YAW
+            is_profile = face.found_by != PROFILE_PASS and abs(head_pose(face.landmarks).yaw) >= PROFILE_YAW
             return self._refine_mesh(image, face) if is_profile else face
         except PhotoRejected:  # a degenerate mesh: the crop is rejected with the same reason
             return face
 
     def _fit(self, searched: SearchedView, detection: Detection) -> Face:
         """Fit the mesh to a detection; a second time, to the square around the first mesh, if the presence is low."""
-        landmarks, presence = self._mesh.fit(searched.view.image, region_of_detection(detection))
-        if presence < SURE_PRESENCE:
-            second, second_presence = self._mesh.fit(searched.view.image, region_around(landmarks))
-            if second_presence > presence:
-                landmarks, presence = second, second_presence
-        return Face(landmarks, detection.score, presence, searched.view.name)
+        image, known = searched.view.image, searched.fits if detection is searched.detections[0] else None
+        fit = known[0] if known else self._mesh.fit(image, region_of_detection(detection))
+        if fit.presence < SURE_PRESENCE:
+            second = known[1] if known else self._mesh.fit(image, region_around(fit.landmarks))
+            fit = max(fit, second, key=lambda one: one.presence)
+        return Face(fit.landmarks, detection.score, fit.presence, searched.view.name)
 
     def _is_accepted(self, face: Face) -> bool:
         score, presence = face.score or 0, face.presence or 0
@@ -141,13 +153,29 @@ class FaceFinder:
             if any(_covers(known, detection) for known in faces):
                 continue
             face, distance = self._fit_four_squares(first.view.image, detection, name)
-            if (face.presence or 0) >= self._config.min_presence and distance < MAX_MESH_DISTANCE:
-                faces = remove_duplicates([*faces, face])
+            if (face.presence or 0) >= self._needed_presence(name) and distance < MAX_MESH_DISTANCE:
+                accepted: Face | None = face
+            else:
+                accepted = self._face_of_profile(first.view.image, detection, name)
+            if accepted is not None:
+                faces = remove_duplicates([*faces, accepted])
                 if not every:
                     return faces
             elif distance < CONFIRMED_MESH_DISTANCE:
                 unconfirmed.append(face)
         return faces or _confirmed(unconfirmed, self._second_name)
+
+    def _needed_presence(self, name: str) -> float:
+        """Return the least presence for a pass: where the second detector finds nothing, the mesh has to be sure."""
+        usual = name in ("plain", self._second_name)
+        return self._config.min_presence if usual else max(self._config.min_presence, SURE_PRESENCE)
+
+    def _face_of_profile(self, image: Image, detection: Detection, name: str) -> Face | None:
+        """Ask the profile network, where the mesh network rejects what the second detector finds."""
+        if name != self._second_name:
+            return None
+        face = face_of_profile(image, detection, self._profile_points, PROFILE_PASS)
+        return face if face is not None and abs(head_pose(face.landmarks).yaw) >= PROFILE_YAW else None
 
     def _retry_detections(self, first: SearchedView) -> Iterator[tuple[str, Detection]]:
         """Yield detections with the name of their pass, the cheapest and most successful passes first."""
@@ -175,13 +203,13 @@ class FaceFinder:
 
     def _fit_four_squares(self, image: Image, detection: Detection, name: str) -> tuple[Face, float]:
         """Fit the mesh to four squares; return the face and how far apart the meshes are, as a share of its size."""
-        first, presence = self._mesh.fit(image, region_of_detection(detection))
-        region = region_around(first)
-        (second, second_presence), (wider, _), (flipped, _) = self._mesh.fit_all(
+        first = self._mesh.fit(image, region_of_detection(detection))
+        region = region_around(first.landmarks)
+        second, *others = self._mesh.fit_all(
             image, [(region, False), (replace(region, side=region.side * 1.15), False), (region, True)]
         )
-        distance = max(_mean_distance(second, other) for other in (first, wider, flipped))
-        face = Face(second, detection.score, min(presence, second_presence), name)
+        distance = max(_mean_distance(second.landmarks, other.landmarks) for other in (first, *others))
+        face = Face(second.landmarks, detection.score, min(first.presence, second.presence), name)
         return face, distance / region.side * MESH_MARGIN
 
 

@@ -13,6 +13,7 @@ from toolkit.landmarks.blazeface import BlazeFace
 from toolkit.landmarks.config import FindConfig
 from toolkit.landmarks.face_mesh import FaceMesh
 from toolkit.landmarks.orientation import OrientationSearch
+from toolkit.landmarks.yunet import YuNet
 from toolkit.model_files import require_model
 from toolkit.photos.types import Image
 
@@ -34,7 +35,7 @@ class TaskFaceFinder:
             raise ConfigError("landmarker: none given; this finder runs a face_landmarker.task")
         self._retries = config.retries
         detector = BlazeFace("Short", config.min_detection)
-        self._orientation = OrientationSearch(detector, FaceMesh(), rotate=config.retries)
+        self._orientation = OrientationSearch(detector, YuNet(), FaceMesh(), rotate=config.retries)
         self._task = TaskLandmarker(Path(config.landmarker), config.min_detection, config.min_presence)
 
     def find(self, photo: Image, every: bool = False) -> list[Face]:
@@ -74,7 +75,9 @@ class TaskLandmarker:
             from mediapipe.tasks.python import BaseOptions, vision
         except ImportError as error:
             way_out = "pip install 'frontalize[mediapipe]', or leave --landmarker out"
-            raise ConfigError(f"landmarker {bundle}: MediaPipe runs it and cannot be imported ({error}); {way_out}") from error
+            raise ConfigError(
+                f"landmarker {bundle}: MediaPipe runs it and cannot be imported ({error}); {way_out}"
+            ) from error
         self._pack: Any = partial(mediapipe.Image, mediapipe.ImageFormat.SRGB)
         options = vision.FaceLandmarkerOptions(
             base_options=BaseOptions(model_asset_buffer=bundle.read_bytes()),

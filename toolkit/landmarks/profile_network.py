@@ -34,7 +34,7 @@ STEPS = 2  # runs that move the square from the mesh to the points found
 MAX_SPREAD = 0.011  # spread above which the points are unreliable, and are searched again in a larger square
 LARGER = 1.6  # times the side of the first square
 REDUCED_HALF_SIDE = 1.5  # sides of the square: half the side of the part of the photo in which the squares may lie
-SQUARE_SCALES = (0.9, 1.0, 1.12, 1.25)  # sides of the squares over which the points are averaged, relative to MARGIN
+SQUARE_SCALES = (0.9, 1.05, 1.25)  # sides of the squares over which the points are averaged, relative to MARGIN
 
 
 @dataclass(frozen=True, slots=True)

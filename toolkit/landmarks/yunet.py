@@ -59,11 +59,11 @@ class YuNet:
         canvas = np.zeros((self._side, self._side, 3), np.uint8)
         canvas[: small.shape[0], : small.shape[1]] = small[:, :, ::-1]
         outputs = self._network(np.ascontiguousarray(canvas.transpose(2, 0, 1)[None], np.float32))
-        rows = _decode([output[0].astype(np.float64) for output in outputs], self._side, self._min_score)
+        rows = _decode([output[0] for output in outputs], self._side, self._min_score)
         return [_detection(row, 1 / scale) for row in rows]
 
 
-def _decode(outputs: list[NDArray[np.float64]], side: int, min_score: float) -> NDArray[np.float64]:
+def _decode(outputs: list[NDArray[np.float32]], side: int, min_score: float) -> NDArray[np.float64]:
     """Decode the network's outputs.
 
     Args:
@@ -78,13 +78,13 @@ def _decode(outputs: list[NDArray[np.float64]], side: int, min_score: float) -> 
     found = []
     for level, stride in enumerate(STRIDES):
         classes, faces, boxes, points = outputs[level :: len(STRIDES)]
-        y, x = np.mgrid[: side // stride, : side // stride].reshape(2, -1, 1).astype(np.float64)
-        sizes = np.exp(boxes[:, 2:4]) * stride
-        corner = (boxes[:, :2] + np.hstack([x, y])) * stride - sizes / 2
         scores = np.sqrt(classes.clip(0, 1) * faces.clip(0, 1))
-        found.append(np.hstack([corner, sizes, (points + np.tile(np.hstack([x, y]), 5)) * stride, scores]))
-    rows = np.concatenate(found)
-    rows = rows[rows[:, 14] >= min_score]
+        (cells,) = np.nonzero(scores[:, 0] >= min_score)
+        place = np.stack([cells % (side // stride), cells // (side // stride)], axis=1)  # x, y
+        sizes = np.exp(boxes[cells, 2:4]) * stride
+        corner = (boxes[cells, :2] + place) * stride - sizes / 2
+        found.append(np.hstack([corner, sizes, (points[cells] + np.tile(place, 5)) * stride, scores[cells]]))
+    rows = np.concatenate(found, dtype=np.float64)
     kept = cv2.dnn.NMSBoxes(rows[:, :4].tolist(), rows[:, 14].tolist(), min_score, MAX_OVERLAP) if len(rows) else []
     return np.asarray(rows[np.asarray(kept, int).ravel()])
 

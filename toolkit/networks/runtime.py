@@ -60,7 +60,7 @@ class OnnxNetwork:
         way_out: the last words of an error message: what to give instead.
 
     Raises:
-        ConfigError: the file is missing, too large, or no network that ONNX Runtime can run.
+        ConfigError: the file is missing, too large, or not an ONNX file that ONNX Runtime can run.
     """
 
     def __init__(self, model: Path, what: str = "network ", way_out: str = "install frontalize again") -> None:
@@ -75,7 +75,9 @@ class OnnxNetwork:
                 model.read_bytes(), options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # ONNX Runtime's exceptions have no common class but this
-            raise ConfigError(f"{what}{model}: no network that ONNX Runtime can run ({error}); {way_out}") from error
+            raise ConfigError(
+                f"{what}{model}: not an ONNX file that ONNX Runtime can run ({error}); {way_out}"
+            ) from error
         self._inputs = [one.name for one in self._session.get_inputs()]
 
     @property

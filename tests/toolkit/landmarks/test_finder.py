@@ -13,8 +13,9 @@ from toolkit.errors import ConfigError, PhotoRejected
 from toolkit.faces.face import overlap
 from toolkit.geometry.mesh_topology import MIRROR, SKIN
 from toolkit.landmarks import search_views
+from toolkit.landmarks.blazeface import BlazeFace
 from toolkit.landmarks.config import FindConfig
-from toolkit.landmarks.finder import open_landmarker
+from toolkit.landmarks.finder import SURE_SCORE, open_landmarker
 from toolkit.landmarks.protocols import Landmarker
 from toolkit.landmarks.search_views import SearchView
 from toolkit.landmarks.yunet import YuNet
@@ -152,7 +153,7 @@ def test_true_profiles_are_found(shared: Path, landmarker: Landmarker) -> None:
         side = np.hypot(*(points[8] - theirs[1])) / 0.8
         distances.append(np.hypot(*(ours - theirs).T) / side)
     assert total == 194
-    assert found >= 0.97 * total  # measured 191
+    assert found >= 0.99 * total  # measured 194
     # Measured .035, .017, .043 and .079, .048, .122; on all .038, .018, .044 and .079, .050, .123, there without
     # averaging .046, .020, .061 and .108, .078, .202.
     assert (np.median(distances, axis=0) < [0.038, 0.019, 0.047]).all()
@@ -169,11 +170,22 @@ def test_yunet_finds_profiles_and_places_its_points(shared: Path) -> None:
     assert hits >= 36
 
 
-def test_a_second_detector_helps_where_the_first_is_blind(shared: Path) -> None:
-    with_it = open_landmarker(FindConfig(detector=shared / "models" / "yunet_n_dynamic.onnx"))
+def test_the_second_detector_finds_what_the_first_misses(shared: Path, landmarker: Landmarker) -> None:
     photo = read_photo(shared / "profiles" / "099" / "profile" / "02.jpg")
-    assert open_landmarker().find(photo) == []
-    assert [face.found_by for face in with_it.find(photo)] == ["yunet"]
+    assert all(one.score < SURE_SCORE for one in BlazeFace("Short", 0.5).find(photo))
+    assert [face.found_by for face in landmarker.find(photo)] == ["yunet"]
+
+
+@pytest.mark.slow
+def test_faces_in_full_profile_are_found(shared: Path, landmarker: Landmarker) -> None:
+    """Every third of 204 profiles of the London Set: the mesh network accepts two of three, the profile network all."""
+    passes = []
+    for path in sorted((shared / "london_views").glob("*_profile.jpg"))[::3]:
+        [crop] = align_photo(read_photo(path), landmarker)
+        assert abs(crop.pose.yaw) > 50, path.name
+        passes.append(crop.face.found_by)
+    assert len(passes) == 68
+    assert 10 < passes.count("profile-points") < 40  # measured 20
 
 
 def settings(option: str, value: Path) -> dict[str, Any]:
