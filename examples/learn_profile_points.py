@@ -1,4 +1,4 @@
-"""Train the landmark network for profile faces, `toolkit/landmarks/profile_network.onnx`.
+"""Train the landmark network for profile faces, `toolkit/networks/weights/profile_points.onnx`.
 
     python examples/learn_profile_points.py PHOTOS OUT.onnx [STEPS]
 
@@ -19,11 +19,11 @@ import numpy as np
 import onnx
 import torch
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, interpolate
 from torch.utils.data import DataLoader, IterableDataset
 
+from pipelines.export.onnx_graph import remove_metadata, store_in_half
 from toolkit.errors import PhotoError
 from toolkit.faces.depth_jitter import draw_depth_offsets
 from toolkit.faces.face import flip_landmarks, rescale_face
@@ -263,25 +263,35 @@ def train(views: Views, steps: int) -> Network:
     return network.eval()
 
 
+class FromPixels(nn.Module):
+    """The network on uint8 pixels, (N, 112, 112, 3) RGB."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self._network = network
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        maps, right = self._network((pixels.permute(0, 3, 1, 2).float() - 127.5) / 128)
+        return maps, right
+
+
 def write(network: Network, out: Path) -> None:
-    """Write ONNX with weights in half precision, which OpenCV converts to float32 when it loads the file."""
-    names = {"input_names": ["crop"], "output_names": ["maps", "right"]}
-    example = torch.zeros(1, 3, INPUT_SIDE, INPUT_SIDE)
-    torch.onnx.export(network, (example,), out, dynamo=True, external_data=False, **names)  # type: ignore[arg-type]
+    """Write ONNX for batches of any size, with weights in half precision."""
+    names = {"input_names": ["pixels"], "output_names": ["maps", "right"]}
+    example = torch.zeros(2, INPUT_SIDE, INPUT_SIDE, 3, dtype=torch.uint8)
+    shapes = {"pixels": {0: torch.export.Dim("batch")}}
+    torch.onnx.export(  # type: ignore[arg-type]
+        FromPixels(network.half().float()),
+        (example,),
+        out,
+        dynamo=True,
+        external_data=False,
+        dynamic_shapes=shapes,
+        **names,
+    )
     model = onnx.load(out)
-    kept, casts = [], []
-    for stored in model.graph.initializer:
-        numbers = numpy_helper.to_array(stored)
-        if numbers.dtype == np.float32 and numbers.size > 200:
-            half = numpy_helper.from_array(numbers.astype(np.float16), stored.name + "_half")
-            casts.append(helper.make_node("Cast", [half.name], [stored.name], to=TensorProto.FLOAT))
-            stored = half
-        kept.append(stored)
-    for field, content in ((model.graph.initializer, kept), (model.graph.node, [*casts, *model.graph.node])):
-        del field[:]
-        field.extend(content)
-    for part in (model, *model.graph.node):  # they hold paths and line numbers of this file
-        del part.metadata_props[:]
+    remove_metadata(model)
+    store_in_half(model)
     onnx.save(model, out)
 
 

@@ -11,6 +11,12 @@ if TYPE_CHECKING:
     from tflite_graph import Graph
 
 
+def require(known: bool, what: str) -> None:
+    """Stop at what no network of MediaPipe has, instead of translating it wrongly."""
+    if not known:
+        raise NotImplementedError(f"{what}: not among what MediaPipe's networks have; add it here")
+
+
 def transform_from_landmarks(graph: "Graph", points: str, options: dict[str, Any]) -> str:
     """Compute the matrix from an upright square grid to the square around some landmarks, (N, 4, 4).
 
@@ -29,8 +35,9 @@ def transform_from_landmarks(graph: "Graph", points: str, options: dict[str, Any
     back = graph.add("Transpose", rotation, perm=[0, 2, 1])
     center = graph.add("MatMul", graph.add("Mul", graph.add("Add", high, low), half), back)
     side = options["output_width"]
-    assert side == options["output_height"]
-    assert options["target_rotation_radians"] == 0
+    require(
+        side == options["output_height"] and options["target_rotation_radians"] == 0, "grid that is no upright square"
+    )
     factors = np.array([options["scale_x"] / side, options["scale_y"] / side], np.float32)
     scale = graph.add("Mul", graph.add("Sub", high, low), graph.constant(factors))  # (N, 1, 2)
     linear = graph.add("Mul", rotation, scale)

@@ -4,9 +4,9 @@
     pip download --no-deps --python-version 3.11 --only-binary=:all: mediapipe==0.10.21
     python examples/convert/mediapipe_networks.py mediapipe-0.10.21-*.whl toolkit/networks/weights
 
-That wheel is the last one that contains its models (Apache-2.0). Each file takes uint8 pixels in batches of any size and
-does all that MediaPipe's graphs do with numbers alone: scaling, the detectors' anchors, sigmoids, and the replacement of
-the mesh's eyes, lips and irises by the attention's. Weights are stored as float16, as in the wheel.
+That wheel is the last one that contains its models (Apache-2.0). Each file takes uint8 pixels in batches of any size
+and does all that MediaPipe's graphs do with numbers alone: scaling, the detectors' anchors, sigmoids, and the
+replacement of the mesh's eyes, lips and irises by the attention's. Weights are stored as float16, as in the wheel.
 """
 
 import argparse

@@ -1,11 +1,11 @@
-"""A TFLite network as nodes of ONNX: the operations that MediaPipe's networks consist of, in NCHW, for any batch size."""
+"""A TFLite network as nodes of ONNX, in NCHW, for any batch size: the operations that MediaPipe's networks have."""
 
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import tflite
-from attention import transform_from_landmarks, transform_landmarks, transform_tensor
+from attention import require, transform_from_landmarks, transform_landmarks, transform_tensor
 from flatbuffers import flexbuffers
 from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, helper, numpy_helper
@@ -34,7 +34,7 @@ class Graph:
         return name
 
     def constant(self, value: float | Sequence[int] | Array) -> str:
-        """Add a constant: floats as float32, lists as int64, arrays as they are; float16 is widened where it is used."""
+        """Add a constant: floats as float32, lists as int64, arrays as they are; float16 is widened on use."""
         if isinstance(value, float | int):
             value = np.array(value, np.float32)
         array = np.asarray(value, np.int64) if isinstance(value, list) else np.asarray(value)
@@ -117,7 +117,7 @@ class _Translation:
             return value
         if kind == tflite.ActivationFunctionType.RELU:
             return self._graph.add("Relu", value)
-        assert kind == tflite.ActivationFunctionType.RELU6, kind
+        require(kind == tflite.ActivationFunctionType.RELU6, f"activation {kind}")
         return self._graph.add("Clip", value, self._graph.constant(0.0), self._graph.constant(6.0))
 
     def _conv_2d(self, operation: Any, inputs: list[int], output: int) -> str:
@@ -162,7 +162,7 @@ class _Translation:
     def _convolution2dtransposebias(self, operation: Any, inputs: list[int], output: int) -> str:
         weights, bias = self._weights[inputs[1]].transpose(3, 0, 1, 2), self._weights[inputs[2]]
         side = weights.shape[2]  # the stride is as wide as the kernel, so outputs do not overlap
-        assert self._shape(output)[1] == side * self._shape(inputs[0])[1]
+        require(self._shape(output)[1] == side * self._shape(inputs[0])[1], "transposed convolution that overlaps")
         constants = self._graph.constant(weights), self._graph.constant(bias)
         return self._graph.add("ConvTranspose", self._value(inputs[0]), *constants, strides=[side, side])
 
@@ -201,7 +201,7 @@ class _Translation:
         return self._graph.add("Sigmoid", self._value(inputs[0]))
 
     def _mean(self, operation: Any, inputs: list[int], output: int) -> str:
-        assert sorted(self._weights[inputs[1]].tolist()) == [1, 2]
+        require(sorted(self._weights[inputs[1]].tolist()) == [1, 2], "mean over other axes")
         return self._graph.add("GlobalAveragePool", self._value(inputs[0]))
 
     def _resize_bilinear(self, operation: Any, inputs: list[int], output: int) -> str:
@@ -224,7 +224,7 @@ class _Translation:
         return self._graph.add("DepthToSpace", self._value(inputs[0]), blocksize=block, mode="DCR")
 
     def _concatenation(self, operation: Any, inputs: list[int], output: int) -> str:
-        assert all(one in self._flat for one in inputs)
+        require(all(one in self._flat for one in inputs), "concatenation of feature maps")
         self._flat.add(output)
         axis = self._options(operation, "ConcatenationOptions").Axis()
         return self._graph.add("Concat", *map(self._value, inputs), axis=axis)
@@ -237,7 +237,7 @@ class _Translation:
         return self._graph.add("Reshape", value, self._graph.constant([-1, *self._shape(output)[1:]]))
 
     def _strided_slice(self, operation: Any, inputs: list[int], output: int) -> str:
-        assert self._shape(inputs[0]) == self._shape(output)  # the only one there is copies
+        require(self._shape(inputs[0]) == self._shape(output), "slice")  # the only one there is copies
         return self._value(inputs[0])
 
     def _landmarks2transformmatrix(self, operation: Any, inputs: list[int], output: int) -> str:

@@ -7,7 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -17,6 +16,7 @@ from tests.conftest import Run
 from tests.examples.conftest import EXAMPLES, example, example_alone
 from tests.faces import FACES
 from toolkit.landmarks import profile_network
+from toolkit.networks.runtime import OnnxNetwork
 from toolkit.photos.decode import read_photo
 from toolkit.photos.files import encode_image
 from toolkit.records.labels import read_labels, write_labels
@@ -136,10 +136,10 @@ def test_the_profile_network_is_learnt(tmp_path: Path, photos: Path) -> None:
     pytest.importorskip("onnxscript", reason="the extra onnx is not installed: pip install '.[onnx]'")
     told = example_alone("learn_profile_points.py", photos / "ann", tmp_path / "points.onnx", 1)
     assert "3 photos, " in told
-    network = cv2.dnn.readNetFromONNX(str(tmp_path / "points.onnx"))
-    network.setInput(np.zeros((1, 3, profile_network.INPUT_SIDE, profile_network.INPUT_SIDE), np.float32))
-    maps, right = network.forward(["maps", "right"])
-    assert maps.shape[:2] == (1, len(profile_network.POINTS)) and right.shape == (1, 1)
+    network = OnnxNetwork(tmp_path / "points.onnx")
+    side = profile_network.INPUT_SIDE
+    maps, right = network(np.zeros((3, side, side, 3), np.uint8))
+    assert maps.shape[:2] == (3, len(profile_network.POINTS)) and right.shape == (3, 1)
 
 
 def test_the_faces_of_the_tests_are_made_again(tmp_path: Path, shared: Path) -> None:

@@ -14,10 +14,9 @@ import numpy as np
 from toolkit.faces.face import Face
 from toolkit.geometry.head_pose import head_pose
 from toolkit.landmarks.detection import region_of_mesh
-from toolkit.landmarks.fusion import fuse
 from toolkit.landmarks.face_mesh import FaceMesh
+from toolkit.landmarks.fusion import fuse
 from toolkit.landmarks.profile_network import ProfilePoints
-from toolkit.networks.runtime import BUILT_IN, Networks
 from toolkit.photos.types import Image
 
 SQUARE_SCALES = (0.95, 1.2)  # sides of the squares, relative to the mesh network's own
@@ -30,11 +29,10 @@ class AveragedMesh:
     Args:
         profiles: fuse the mean mesh with the profile network's points. On heads rendered by
             :class:`toolkit.views.rotate.RotatableHead`, its training data, that network is far better than on photos.
-        networks: where the networks run.
     """
 
-    def __init__(self, profiles: bool = True, networks: Networks = BUILT_IN) -> None:
-        self._mesh, self._profile_points = FaceMesh(networks), ProfilePoints(networks) if profiles else None
+    def __init__(self, profiles: bool = True) -> None:
+        self._mesh, self._profile_points = FaceMesh(), ProfilePoints() if profiles else None
 
     def __call__(self, photo: Image, face: Face) -> Face:
         """Return the face with a refined mesh, or unchanged if its yaw is below :data:`MIN_YAW`.

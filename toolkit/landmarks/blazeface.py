@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from toolkit.landmarks.detection import Detection
 from toolkit.landmarks.input_square import Matrix, letterbox_matrix, sample
-from toolkit.networks.runtime import BUILT_IN, Networks
+from toolkit.networks.runtime import built_in
 from toolkit.photos.types import Image
 
 Range = Literal["Short", "Full"]
@@ -23,14 +23,13 @@ class BlazeFace:
     Args:
         model_range: ``Short`` finds faces that fill much of the photo, ``Full`` smaller ones, in three times the time.
         min_score: detections with a lower score are dropped, 0 to 1.
-        networks: where the network runs.
 
     Source: Bazarevsky et al., BlazeFace, CVPR workshops 2019.
     """
 
-    def __init__(self, model_range: Range, min_score: float, networks: Networks = BUILT_IN) -> None:
+    def __init__(self, model_range: Range, min_score: float) -> None:
         name, self._side = _MODELS[model_range]
-        self._network, self._min_score = networks[name], min_score
+        self._network, self._min_score = built_in(name), min_score
 
     def find(self, photo: Image) -> list[Detection]:
         """Find the faces of one (H, W, 3) RGB photo: detections in its pixels, best score first."""

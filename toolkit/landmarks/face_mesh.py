@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from toolkit.geometry.mesh_topology import MIRROR
 from toolkit.landmarks.detection import Region
 from toolkit.landmarks.input_square import sample, square_matrix, to_photo
-from toolkit.networks.runtime import BUILT_IN, Networks
+from toolkit.networks.runtime import built_in
 from toolkit.photos.types import Image
 
 INPUT_SIDE = 192  # pixels
@@ -31,14 +31,11 @@ class Fit:
 class FaceMesh:
     """Fit the mesh to squares of a photo.
 
-    Args:
-        networks: where the network runs.
-
     Source: Grishchenko et al., Attention Mesh, CVPR workshops 2020.
     """
 
-    def __init__(self, networks: Networks = BUILT_IN) -> None:
-        self._network = networks["face_mesh"]
+    def __init__(self) -> None:
+        self._network = built_in("face_mesh")
 
     def fit(self, photo: Image, region: Region) -> Fit:
         """Fit the mesh to one square; see :meth:`fit_all`."""

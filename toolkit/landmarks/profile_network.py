@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from toolkit.geometry.affine import compose, invert
 from toolkit.geometry.mesh_topology import CHIN, MIRROR, NOSE_ROOT
 from toolkit.landmarks.detection import Region
-from toolkit.networks.runtime import BUILT_IN, Networks
+from toolkit.networks.runtime import built_in
 from toolkit.photos.resample import crop_around, warp_crop
 from toolkit.photos.types import Image
 
@@ -57,14 +57,10 @@ def visible_indices(near_side: float) -> NDArray[np.intp]:
 
 
 class ProfilePoints:
-    """The network, trained by examples/learn_profile_points.py.
+    """The network, trained by examples/learn_profile_points.py."""
 
-    Args:
-        networks: where the network runs.
-    """
-
-    def __init__(self, networks: Networks = BUILT_IN) -> None:
-        self._network = networks["profile_points"]
+    def __init__(self) -> None:
+        self._network = built_in("profile_points")
 
     def __call__(self, photo: Image, region: Region) -> ProfileLandmarks:
         """Find the points of a turned face.

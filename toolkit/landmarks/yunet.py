@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from toolkit.errors import ConfigError
 from toolkit.landmarks.detection import Detection
-from toolkit.networks.runtime import BUILT_IN, Network, OnnxNetwork
+from toolkit.networks.runtime import Network, OnnxNetwork, built_in
 from toolkit.photos.types import Image
 
 INPUT_SIDE = 320  # pixels, where the file leaves it open; with larger ones no more profiles are found
@@ -32,7 +32,7 @@ class YuNet:
 
     def __init__(self, model: Path | None = None, min_score: float = 0.6) -> None:
         self._min_score, self._side = min_score, INPUT_SIDE
-        self._network: Network = BUILT_IN["yunet"] if model is None else self._load(model)
+        self._network: Network = built_in("yunet") if model is None else self._load(model)
 
     def _load(self, model: Path) -> OnnxNetwork:
         """Load a file, and check on a black image that it is a YuNet model."""

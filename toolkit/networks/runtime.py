@@ -6,7 +6,7 @@ four networks of MediaPipe. Milliseconds per image on one core of an AMD EPYC, o
 result for an image is the same, bit by bit, in a batch of any size.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -33,22 +33,6 @@ class Network(Protocol):
             The outputs in the order of the file, each with the batch as its first axis.
         """
         ...
-
-
-class Networks:
-    """The built-in networks by name: files of toolkit/networks/weights, each loaded when it is first asked for."""
-
-    def __init__(self) -> None:
-        self._loaded: dict[str, Network] = {}
-
-    def __getitem__(self, name: str) -> Network:
-        """Return a network, as ``networks["face_mesh"]``."""
-        if name not in self._loaded:
-            self._loaded[name] = self._load(name)
-        return self._loaded[name]
-
-    def _load(self, name: str) -> Network:
-        return OnnxNetwork(WEIGHTS / f"{name}.onnx")
 
 
 class OnnxNetwork:
@@ -91,4 +75,27 @@ class OnnxNetwork:
         return list(outputs)
 
 
-BUILT_IN = Networks()
+def built_in(name: str) -> Network:
+    """Return a built-in network, a file of toolkit/networks/weights, as ``built_in("face_mesh")``."""
+    if name not in _built_in:
+        _built_in[name] = _open(name)
+    return _built_in[name]
+
+
+def run_elsewhere(open_network: Callable[[str], Network]) -> None:
+    """Let a process run its built-in networks elsewhere, on a GPU.
+
+    Args:
+        open_network: returns the network of a name. It is asked once for each, before its first use.
+    """
+    global _open
+    _built_in.clear()
+    _open = open_network
+
+
+def _open_here(name: str) -> Network:
+    return OnnxNetwork(WEIGHTS / f"{name}.onnx")
+
+
+_built_in: dict[str, Network] = {}
+_open: Callable[[str], Network] = _open_here

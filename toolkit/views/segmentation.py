@@ -5,7 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.geometry.affine import compose
-from toolkit.networks.runtime import BUILT_IN
+from toolkit.networks.runtime import built_in
 from toolkit.photos.types import Image
 
 Mask = NDArray[np.float32]  # (H, W), 0 to 1
@@ -52,7 +52,7 @@ def person_probability(photo: Image, landmarks: NDArray[np.float64]) -> Mask:
         source, back = np.asarray(reduced, np.uint8), 1 / (2 * largest)
         matrix = compose(to_network, np.array([[back, 0, back / 2 - 0.5], [0, back, back / 2 - 0.5]]))
     window = cv2.warpAffine(source, matrix, INPUT_SIZE_WH.tolist(), borderMode=cv2.BORDER_REPLICATE)
-    (mask,) = BUILT_IN["person_segmentation"](window[None])
+    (mask,) = built_in("person_segmentation")(window[None])
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     full = cv2.warpAffine(mask[0], to_network, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(full, np.float32)
