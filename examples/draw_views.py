@@ -10,11 +10,10 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from pipelines.photo_jobs.views import as_mask
-from pipelines.weights.generator import Generator, weights_path
+from pipelines.weights.generator import Generator, open_generator
 from toolkit.crops.align import align_photo
 from toolkit.geometry.crop import crop_matrix
 from toolkit.landmarks.averaging import AveragedMesh
@@ -51,7 +50,7 @@ def rows(
 def main(picture: Path, photos: list[Path]) -> None:
     """Draw and write."""
     landmarker, refine_mesh = open_landmarker(FindConfig(refine_profiles=False)), AveragedMesh()
-    refiner = Generator(weights_path("refiner"), 1, torch.device("cpu"))
+    refiner = open_generator("refiner")
     sheet = np.vstack([rows(read_photo(photo), landmarker, refine_mesh, refiner) for photo in photos])
     write_atomic(picture, encode_image(sheet, picture.suffix, 90))
 

@@ -195,7 +195,7 @@ class Residual(nn.Module):
 
 
 class Network(nn.Module):
-    """An hourglass network (Newell, Yang and Deng, ECCV 2016): 112 x 112 images to 39 heatmaps and the visible side."""
+    """An hourglass network (Newell, Yang and Deng, ECCV 2016): 112 x 112 images to 38 heatmaps and the visible side."""
 
     WIDTHS = (24, 32, 48, 80, 112)
 
@@ -211,9 +211,9 @@ class Network(nn.Module):
         self.maps = nn.Sequential(_conv(widths[0], 64), nn.Conv2d(64, len(POINTS), 1))
         self.right = nn.Linear(widths[-1], 1)
 
-    def forward(self, crops: Tensor) -> tuple[Tensor, Tensor]:
-        """Map (B, 3, 112, 112) to logits: heatmaps, (B, 39, 28, 28), and whether the right half is visible, (B, 1)."""
-        skips = [self.stem(crops)]
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """Map (B, 112, 112, 3) uint8 to logits: heatmaps, (B, 38, 28, 28), and whether the right half is visible."""
+        skips = [self.stem((pixels.permute(0, 3, 1, 2).float() - 127.5) / 128)]
         for step in self.down:
             skips.append(step(skips[-1]))
         x = skips.pop()
@@ -250,7 +250,7 @@ def train(views: Views, steps: int) -> Network:
     batches = iter(DataLoader(AugmentedViews(views), BATCH, num_workers=1))
     for step in range(1, steps + 1):
         crops, points, flipped = next(batches)
-        maps, right = network((crops.permute(0, 3, 1, 2).float() - 127.5) / 128)
+        maps, right = network(crops)
         loss, distance = landmark_loss(maps, right, points.float(), flipped)
         optimizer.zero_grad()
         loss.backward()
@@ -263,25 +263,13 @@ def train(views: Views, steps: int) -> Network:
     return network.eval()
 
 
-class FromPixels(nn.Module):
-    """The network on uint8 pixels, (N, 112, 112, 3) RGB."""
-
-    def __init__(self, network: Network) -> None:
-        super().__init__()
-        self._network = network
-
-    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        maps, right = self._network((pixels.permute(0, 3, 1, 2).float() - 127.5) / 128)
-        return maps, right
-
-
 def write(network: Network, out: Path) -> None:
     """Write ONNX for batches of any size, with weights in half precision."""
     names = {"input_names": ["pixels"], "output_names": ["maps", "right"]}
     example = torch.zeros(2, INPUT_SIDE, INPUT_SIDE, 3, dtype=torch.uint8)
     shapes = {"pixels": {0: torch.export.Dim("batch")}}
     torch.onnx.export(  # type: ignore[arg-type]
-        FromPixels(network.half().float()),
+        network.half().float(),
         (example,),
         out,
         dynamo=True,

@@ -15,11 +15,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from pipelines.photo_jobs.views import as_mask
-from pipelines.weights.generator import Generator, weights_path
+from pipelines.weights.generator import Generator, open_generator
 from toolkit.errors import PhotoRejected
 from toolkit.faces.face import Face
 from toolkit.faces.shape_model import fit_shape
@@ -80,7 +79,7 @@ def draw_pairs(people: list[dict[str, list[Path]]]) -> list[tuple[Path, Path, in
 
 def main(profiles: Path, model: Path, weights: str | None) -> None:
     """Find, embed, compare, tell."""
-    refiner = Generator(weights_path(weights), 1, torch.device("cpu")) if weights else None
+    refiner = open_generator(weights) if weights else None
     recognizer, landmarker = Recognizer(model), open_landmarker(FindConfig(refine_profiles=False))
     refine_mesh = AveragedMesh()
     people = [

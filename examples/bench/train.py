@@ -15,10 +15,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pipelines.runtime.config import all_cores
-from pipelines.runtime.devices import open_fabric
 from pipelines.train.config import TrainConfig
 from pipelines.train.data.batches import LoaderSpec, PairBatch
 from pipelines.train.data.dali_loader import DaliLoader
+from pipelines.train.fabric import open_fabric
 from pipelines.train.recipes.recipe import Setup, StepInfo, TrainingSet
 from pipelines.train.recipes.registry import make_recipe, normalization_of, recipe_settings
 from pipelines.train.trainer import Training

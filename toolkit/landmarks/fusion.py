@@ -1,6 +1,6 @@
 """Fusion of the mesh network's result and the profile network's points for one turned face.
 
-The mesh network covers the whole face but is often wrong on profiles; the profile network has 39 points and was trained
+The mesh network covers the whole face but is often wrong on profiles; the profile network has 38 points and was trained
 on rendered heads alone. Their errors are independent, so a weighted mean lies nearer to where people mark the points.
 """
 

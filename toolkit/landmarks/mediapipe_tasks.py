@@ -90,6 +90,10 @@ class TaskLandmarker:
         except (RuntimeError, ValueError) as error:
             raise ConfigError(f"landmarker {bundle}: not a Face Landmarker bundle ({error})") from error
 
+    def close(self) -> None:
+        """End MediaPipe's threads; left to the end of the interpreter, they print an error."""
+        self._task.close()
+
     def find(self, image: Image) -> list[Face]:
         """Find the faces of an (H, W, 3) RGB image, in its pixels; MediaPipe reports no scores for them."""
         found = self._task.detect(self._pack(np.ascontiguousarray(image)))

@@ -41,18 +41,18 @@ SQUARE_SCALES = (0.9, 1.05, 1.25)  # sides of the squares over which the points 
 class ProfileLandmarks:
     """Landmarks of a face seen from the side."""
 
-    points: Array  # (39, 2) pixels of the photo: POINTS, or their mirror points if the subject's left half is visible
+    points: Array  # (38, 2) pixels of the photo: POINTS, or their mirror points if the subject's left half is visible
     near_side: float  # +1 where the subject's left half is nearer to the camera, else -1
     spread: float  # deviation between the results from several squares, as a share of the square; see MAX_SPREAD
 
     @property
     def indices(self) -> NDArray[np.intp]:
-        """(39,) indices of the points in the mesh."""
+        """(38,) indices of the points in the mesh."""
         return visible_indices(self.near_side)
 
 
 def visible_indices(near_side: float) -> NDArray[np.intp]:
-    """Return the (39,) mesh indices of the points where the left (+1) or the right half (-1) is nearer."""
+    """Return the (38,) mesh indices of the points where the left (+1) or the right half (-1) is nearer."""
     return MIRROR[POINTS] if near_side > 0 else POINTS
 
 
@@ -112,7 +112,7 @@ class ProfilePoints:
 
 
 def _soft_argmax(maps: NDArray[np.float32]) -> Array:
-    """Return the (39, 2) mean positions of (39, h, w) heatmaps, weighted by their softmax, pixels of the input."""
+    """Return the (38, 2) mean positions of (38, h, w) heatmaps, weighted by their softmax, pixels of the input."""
     _, height, width = maps.shape
     weights = np.exp(maps - maps.max(axis=(1, 2), keepdims=True)).astype(np.float64)
     weights /= weights.sum(axis=(1, 2), keepdims=True)
@@ -132,7 +132,7 @@ def _input_matrix(region: Region, flip: bool) -> Array:
 
 
 def _region_of_points(points: Array) -> Region:
-    """Return the square around (39, 2) points, upright on the line from nose root to chin."""
+    """Return the square around (38, 2) points, upright on the line from nose root to chin."""
     low, high = points.min(axis=0), points.max(axis=0)
     x, y = (low + high) / 2
     down = points[CHIN_ROW] - points[NOSE_ROOT_ROW]
