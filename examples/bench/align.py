@@ -1,10 +1,11 @@
 """How much `frontalize align` adds to the bare minimum: decode + FaceMesh, with as many processes, in the same run.
 
-    python examples/bench/align.py PHOTOS [--rounds 5] [--megapixels 12 --count 80]
+    python3.11 -m venv bare && bare/bin/pip install mediapipe==0.10.21
+    python examples/bench/align.py PHOTOS --bare-python bare/bin/python [--rounds 5] [--megapixels 12 --count 80]
 
 Both are whole commands, start-up included, in turn, so that a drifting machine hits both alike.
-The bare loop decodes with OpenCV and runs MediaPipe's own FaceMesh class (478 points, one face);
-`align` also hashes, cuts, encodes, writes and keeps the ledger. With --megapixels, the first photos are
+The bare loop decodes with OpenCV and runs the FaceMesh class of MediaPipe 0.10.21 (478 points, one face), the last
+release that has it; `align` also hashes, cuts, encodes, writes and keeps the ledger. With --megapixels, the first photos are
 enlarged to that size first and saved as phones do: JPEG, quality 90, halved colour.
 """
 
@@ -52,12 +53,12 @@ def seconds(command: list[str]) -> float:
     return time.perf_counter() - started
 
 
-def compare(photos: Path, rounds: int) -> None:
+def compare(photos: Path, rounds: int, bare_python: str) -> None:
     """Both in turn; medians and the ratio round by round."""
     workers, count = len(os.sched_getaffinity(0)), len(sorted(photos.rglob("*.jpg")))
     ratios, ours, theirs = [], [], []
     for number in range(rounds):
-        theirs.append(seconds([sys.executable, __file__, str(photos), "--bare", str(workers)]))
+        theirs.append(seconds([bare_python, __file__, str(photos), "--bare", str(workers)]))
         with tempfile.TemporaryDirectory() as out:
             align = ["-c", "from pipelines.cli import main; main()", "align", str(photos), f"{out}/crops"]
             ours.append(seconds([sys.executable, *align, "--workers", str(workers)]))
@@ -89,6 +90,7 @@ def main() -> None:
     words.add_argument("--rounds", type=int, default=5)
     words.add_argument("--megapixels", type=float)
     words.add_argument("--count", type=int, default=80)
+    words.add_argument("--bare-python", default=sys.executable, help="of an environment with mediapipe==0.10.21")
     words.add_argument("--bare", type=int, help=argparse.SUPPRESS)
     given = words.parse_args()
     if given.bare:
@@ -96,9 +98,9 @@ def main() -> None:
     elif given.megapixels:
         with tempfile.TemporaryDirectory() as big:
             enlarge(given.photos, given.megapixels, given.count, Path(big))
-            compare(Path(big), given.rounds)
+            compare(Path(big), given.rounds, given.bare_python)
     else:
-        compare(given.photos, given.rounds)
+        compare(given.photos, given.rounds, given.bare_python)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+from channels import widen_channels
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 from tflite_graph import Graph, translate
@@ -38,7 +39,9 @@ def main() -> None:
         for name, (source, value_range, finish) in NETWORKS.items():
             graph = translate(wheel.read(f"mediapipe/modules/{source}.tflite"))
             path = given.out / f"{name}.onnx"
-            onnx.save(_model(graph, name, value_range, finish(graph)), path)
+            outputs = finish(graph)
+            widen_channels(graph)
+            onnx.save(_model(graph, name, value_range, outputs), path)
             print(f"{path}: {path.stat().st_size:,} bytes")
 
 

@@ -23,6 +23,7 @@ class Graph:
         self.input, self.input_hw = "input", input_hw
         self.nodes: list[NodeProto] = []
         self.initializers: list[TensorProto] = []
+        self.arrays: dict[str, Array] = {}  # the constants by name, as they are used
         self.attention_points: list[list[int]] = []  # points of the mesh by which each part of the face is cropped
         self._outputs: list[str] = []
         self._count = 0
@@ -40,7 +41,12 @@ class Graph:
         array = np.asarray(value, np.int64) if isinstance(value, list) else np.asarray(value)
         name = self._new_name("constant")
         self.initializers.append(numpy_helper.from_array(array, name))
-        return self.add("Cast", name, to=TensorProto.FLOAT) if array.dtype == np.float16 else name
+        used = name
+        if array.dtype == np.float16:
+            used = self._new_name("cast")
+            self.nodes.insert(0, helper.make_node("Cast", [name], [used], to=TensorProto.FLOAT))
+        self.arrays[used] = array
+        return used
 
     def set_outputs(self, names: list[str]) -> None:
         """Say which values are the network's outputs."""
@@ -70,26 +76,28 @@ class _Translation:
         self._graph = Graph((height, width))
         self._weights: dict[int, Array] = read_weights(model)
         self._values: dict[int, str] = {int(self._tflite.InputsAsNumpy()[0]): self._graph.input}
+        self._padding: dict[int, list[int]] = {}  # of values whose padding is left to the convolution that takes them
         self._flat: set[int] = set()  # tensors that are in TFLite's own order of axes, not in NCHW
 
     def run(self) -> Graph:
         """Translate all operations."""
         for place in range(self._tflite.OperatorsLength()):
             operation = self._tflite.Operators(place)
-            code = self._model.OperatorCodes(operation.OpcodeIndex())
-            name = NAMES[max(code.BuiltinCode(), code.DeprecatedBuiltinCode())]
             inputs, outputs = (
                 [int(one) for one in ids()] for ids in (operation.InputsAsNumpy, operation.OutputsAsNumpy)
             )
             if outputs[0] in self._weights:  # DEQUANTIZE and DENSIFY of weights
                 continue
-            if name == "CUSTOM":
-                name = code.CustomCode().decode()
-            made = getattr(self, f"_{name.lower()}")(operation, inputs, outputs[0])
+            made = getattr(self, f"_{self._name(operation).lower()}")(operation, inputs, outputs[0])
             self._values[outputs[0]] = made
         outputs = [int(one) for one in self._tflite.OutputsAsNumpy()]
         self._graph.set_outputs([self._values[one] for one in outputs])
         return self._graph
+
+    def _name(self, operation: Any) -> str:
+        code = self._model.OperatorCodes(operation.OpcodeIndex())
+        name = NAMES[max(code.BuiltinCode(), code.DeprecatedBuiltinCode())]
+        return code.CustomCode().decode() if name == "CUSTOM" else name
 
     def _shape(self, tensor: int) -> list[int]:
         return [int(one) for one in self._tflite.Tensors(tensor).ShapeAsNumpy()]
@@ -145,7 +153,7 @@ class _Translation:
     def _pads(self, options: Any, source: int, output: int, kernel: list[int], strides: list[int]) -> list[int]:
         """Return ONNX's padding; TFLite's SAME pads the odd pixel on the right and below."""
         if options.Padding() == tflite.Padding.VALID:
-            return [0, 0, 0, 0]
+            return self._padding.get(source, [0, 0, 0, 0])
         sizes, outputs = self._shape(source)[1:3], self._shape(output)[1:3]
         totals = [
             max((after - 1) * stride + side - before, 0)
@@ -167,8 +175,21 @@ class _Translation:
         return self._graph.add("ConvTranspose", self._value(inputs[0]), *constants, strides=[side, side])
 
     def _pad(self, operation: Any, inputs: list[int], output: int) -> str:
-        pads = self._weights[inputs[1]][TO_NCHW]
-        return self._graph.add("Pad", self._value(inputs[0]), self._graph.constant(pads.T.reshape(-1).tolist()))
+        pads = self._weights[inputs[1]][TO_NCHW].T  # before and after, of each axis
+        if not pads[:, :2].any():
+            require(self._is_for_convolutions(output), "padding of the image that no convolution can do")
+            self._padding[output] = pads[:, 2:].reshape(-1).tolist()
+            return self._value(inputs[0])
+        require(not pads[:, 2:].any(), "padding of image and channels")
+        return self._graph.add("Pad", self._value(inputs[0]), self._graph.constant(pads.reshape(-1).tolist()))
+
+    def _is_for_convolutions(self, tensor: int) -> bool:
+        kinds = {
+            self._name(self._tflite.Operators(place))
+            for place in range(self._tflite.OperatorsLength())
+            if tensor in self._tflite.Operators(place).InputsAsNumpy()
+        }
+        return kinds <= {"CONV_2D", "DEPTHWISE_CONV_2D"}
 
     def _add(self, operation: Any, inputs: list[int], output: int) -> str:
         made = self._graph.add("Add", *map(self._value, inputs))

@@ -79,15 +79,18 @@ def merge_overlapping(
     while len(boxes):
         same = _overlap(boxes[0], boxes) > MAX_OVERLAP
         same[0] = True  # a box without an area overlaps nothing, not even itself
-        merged.append((np.average(boxes[same], axis=0, weights=scores[same]), float(scores[0])))
+        weights = scores[same]
+        merged.append((weights @ boxes[same] / weights.sum(), float(scores[0])))
         boxes, scores = boxes[~same], scores[~same]
     return merged
 
 
 def _overlap(box: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the intersection over union of a box with (N, 16) others, (N,)."""
-    low = np.maximum(box[:2] - box[2:4] / 2, others[:, :2] - others[:, 2:4] / 2)
-    high = np.minimum(box[:2] + box[2:4] / 2, others[:, :2] + others[:, 2:4] / 2)
-    common = np.prod(np.maximum(high - low, 0), axis=1)
-    union = np.prod(box[2:4]) + np.prod(others[:, 2:4], axis=1) - common
-    return np.asarray(np.where(union > 0, common / np.where(union > 0, union, 1), 0))
+    starts, sizes = others[:, :2] - others[:, 2:4] / 2, others[:, 2:4]
+    start, size = box[:2] - box[2:4] / 2, box[2:4]
+    common = np.minimum(start + size, starts + sizes) - np.maximum(start, starts)
+    np.maximum(common, 0, out=common)
+    shared = common[:, 0] * common[:, 1]
+    union = size[0] * size[1] + sizes[:, 0] * sizes[:, 1] - shared
+    return np.asarray(shared / np.maximum(union, 1e-12))
