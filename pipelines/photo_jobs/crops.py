@@ -13,7 +13,7 @@ from toolkit.landmarks.config import FindConfig
 from toolkit.photos.decode import Photo
 from toolkit.photos.types import Image
 
-CROP_VERSION = 2  # raised when the same photo gives another crop: finished photos are then done again
+CROP_VERSION = 3  # raised when the same photo gives another crop: finished photos are then done again
 
 
 class AlignedCrops:

@@ -15,7 +15,7 @@ from toolkit.photos.decode import Photo
 from toolkit.photos.types import Image
 from toolkit.views.frontal import frontal_view
 
-VIEW_VERSION = 6  # raised when the same photo gives another frontal view: finished photos are then done again
+VIEW_VERSION = 7  # raised when the same photo gives another frontal view: finished photos are then done again
 
 
 class ViewLandmarker:

@@ -259,6 +259,9 @@ def test_wrong_options_are_refused(option: tuple[str, str], celeba: Path, run: R
 def test_profiles_are_cut_by_their_fiducials_where_no_face_is_found(shared: Path, run: Run, tmp_path: Path) -> None:
     for person in ("001", "010", "012"):
         shutil.copytree(shared / "profiles" / person, tmp_path / "cfp" / person)
+    for name in ("010/profile/03.jpg", "012/profile/01.jpg"):  # each faces another way; no face is found in flat gray
+        with PilImage.open(tmp_path / "cfp" / name) as photo:
+            PilImage.new("RGB", photo.size, "gray").save(tmp_path / "cfp" / name)
     out = tmp_path / "set"
     assert run("pairs", "import", "cfp", tmp_path / "cfp", out, "--workers", "1", "--size", "64").exit_code == 0
     faces = {row.input: row.faces[0] for row in read_ledger(out)}
