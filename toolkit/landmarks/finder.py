@@ -196,8 +196,6 @@ class FaceFinder:
             for name, detection in _detections(view, self._detector):
                 if detection.score >= MIN_ROTATED_SCORE:
                     yield name, detection
-        for view in search_views.profile_cascade_views(image):
-            yield from _detections(view, self._detector)
         for view in search_views.tile_views(image):
             yield from _detections(view, self._full_range)
 

@@ -35,7 +35,8 @@ class TaskFaceFinder:
             raise ConfigError("landmarker: none given; this finder runs a face_landmarker.task")
         self._retries = config.retries
         detector = BlazeFace("Short", config.min_detection)
-        self._orientation = OrientationSearch(detector, YuNet(), FaceMesh(), rotate=config.retries)
+        self._second = YuNet()
+        self._orientation = OrientationSearch(detector, self._second, FaceMesh(), rotate=config.retries)
         self._task = TaskLandmarker(Path(config.landmarker), config.min_detection, config.min_presence)
 
     def find(self, photo: Image, every: bool = False) -> list[Face]:
@@ -46,7 +47,7 @@ class TaskFaceFinder:
         if self._retries and (every or not faces):
             for view in (
                 search_views.padded_view(image),
-                *search_views.profile_cascade_views(image),
+                *(search_views.view_around(image, "yunet", one.x, one.y, one.side) for one in self._second.find(image)),
                 *search_views.tile_views(image),
             ):
                 found = [search_views.face_to_photo(face, view) for face in self._task.find(view.image)]

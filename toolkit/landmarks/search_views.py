@@ -6,8 +6,6 @@ A view is an image made from the photo and the matrix that maps its points back 
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -19,7 +17,6 @@ from toolkit.geometry.mesh_topology import MIRROR
 from toolkit.photos.types import Image
 
 MIN_TILE = 200  # pixels: smaller tiles hold no face that is large enough for a crop
-MAX_CASCADE_SIDE = 320  # pixels: the shorter side at which the Haar cascade searches
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,23 +92,6 @@ def tile_views(photo: Image) -> Iterator[SearchView]:
                 yield SearchView("tile", photo[top : top + height, left : left + width], _translation(left, top))
 
 
-def profile_cascade_views(photo: Image) -> Iterator[SearchView]:
-    """Cut out the surroundings of what OpenCV's Haar cascade detects as a profile.
-
-    The cascade has many false positives, so it only proposes where to search.
-
-    Source: Viola and Jones, CVPR 2001; the model comes with OpenCV.
-    """
-    scale = min(1.0, MAX_CASCADE_SIDE / min(photo.shape[:2]))
-    gray = cv2.cvtColor(cv2.resize(photo, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY)
-    for flip in (False, True):  # the model detects one side only
-        searched = np.ascontiguousarray(gray[:, ::-1]) if flip else gray
-        for left, top, width, _ in _profile_cascade().detectMultiScale(searched, 1.1, 3, minSize=(48, 48)):
-            left = gray.shape[1] - left - width if flip else left
-            x, y = (left + width / 2) / scale, (top + width / 2) / scale
-            yield view_around(photo, "profile-cascade", x, y, width / scale)
-
-
 def view_around(photo: Image, name: str, x: float, y: float, side: float) -> SearchView:
     """Cut out a square around a face-sized square, with a margin of half its side on each side.
 
@@ -133,8 +113,3 @@ def view_around(photo: Image, name: str, x: float, y: float, side: float) -> Sea
 
 def _translation(x: float, y: float) -> NDArray[np.float64]:
     return np.array([[1.0, 0.0, x], [0.0, 1.0, y]])
-
-
-@cache
-def _profile_cascade() -> cv2.CascadeClassifier:
-    return cv2.CascadeClassifier(str(Path(cv2.data.haarcascades) / "haarcascade_profileface.xml"))  # type: ignore[attr-defined]

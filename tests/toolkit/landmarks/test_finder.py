@@ -57,18 +57,6 @@ def test_a_photo_and_its_mirror_image_give_the_same_view(portrait: Image) -> Non
 
 
 @pytest.mark.slow
-def test_the_profile_cascade_points_at_a_head(shared: Path) -> None:
-    hits = 0
-    for path in sorted((shared / "profiles").glob("*/profile/01.jpg"))[:30]:
-        photo, nose = read_photo(path), np.loadtxt(path.with_suffix(".txt"), delimiter=",")[21]
-        for hint in search_views.profile_cascade_views(photo):
-            left, top = hint.to_photo[:, 2]
-            hits += left < nose[0] < left + hint.image.shape[1] and top < nose[1] < top + hint.image.shape[0]
-            break
-    assert hits >= 3  # of 30: a hint, no more
-
-
-@pytest.mark.slow
 def test_small_faces_beside_a_large_one_are_found_on_request(portrait: Image, landmarker: Landmarker) -> None:
     canvas = np.full((900, 1400, 3), 120, np.uint8)
     canvas[200:712, 100:612] = portrait
