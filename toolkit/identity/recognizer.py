@@ -11,7 +11,7 @@ from toolkit.errors import ConfigError
 from toolkit.faces.shape_model import load_face_shapes
 from toolkit.geometry.affine import compose, invert
 from toolkit.geometry.crop import crop_matrix
-from toolkit.model_files import require_model
+from toolkit.networks.runtime import OnnxNetwork
 from toolkit.photos.resample import warp_crop
 from toolkit.photos.types import Image
 
@@ -53,11 +53,7 @@ class Recognizer:
     """
 
     def __init__(self, path: Path) -> None:
-        require_model(path, "recognizer ", "give an ONNX face recognizer for ArcFace crops")
-        try:
-            self._net = cv2.dnn.readNetFromONNX(str(path))
-        except cv2.error as error:
-            raise ConfigError(f"recognizer {path}: not an ONNX file that OpenCV can read") from error
+        self._network = OnnxNetwork(path, "recognizer ", "give an ONNX face recognizer for ArcFace crops")
         self._width = next((width for width in INPUT_WIDTHS if self._accepts(width)), 0)
         if not self._width:
             sizes = f"neither {CROP_SIDE} x 96 nor {CROP_SIDE} x 112 pixels"
@@ -79,12 +75,12 @@ class Recognizer:
     def _run(self, crop: Image) -> NDArray[np.float32]:
         left = (CROP_SIDE - self._width) // 2
         columns = crop[:, left : left + self._width]
-        self._net.setInput(cv2.dnn.blobFromImage(columns, 1 / 128, mean=(127.5, 127.5, 127.5)))
-        return np.array(self._net.forward(), np.float32).reshape(-1)
+        levels = (columns.astype(np.float32) - 127.5) / 128
+        return self._network(np.ascontiguousarray(levels.transpose(2, 0, 1)[None]))[0].reshape(-1)
 
     def _accepts(self, width: int) -> bool:
         try:
-            self._net.setInput(np.zeros((1, 3, CROP_SIDE, width), np.float32))
-            return bool(np.isfinite(self._net.forward()).all())
-        except cv2.error:
+            [embedding, *_] = self._network(np.zeros((1, 3, CROP_SIDE, width), np.float32))
+        except Exception:  # noqa: BLE001  ONNX Runtime's exceptions have no common class but this
             return False
+        return bool(np.isfinite(embedding).all())
