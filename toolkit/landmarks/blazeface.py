@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 from typing import Literal
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.landmarks.detection import Detection
-from toolkit.landmarks.input_square import Matrix, letterbox_matrix, sample
+from toolkit.landmarks.input_square import Matrix, letterbox_matrix, sample_letterbox
 from toolkit.networks.runtime import built_in
 from toolkit.photos.types import Image
 
@@ -38,10 +37,7 @@ class BlazeFace:
     def find_all(self, photos: Sequence[Image]) -> list[list[Detection]]:
         """Find the faces of several photos in one batch; see :meth:`find`."""
         matrices = [letterbox_matrix(photo.shape[1], photo.shape[0], self._side) for photo in photos]
-        inputs = [
-            sample(photo, matrix, self._side, cv2.BORDER_CONSTANT)
-            for photo, matrix in zip(photos, matrices, strict=True)
-        ]
+        inputs = [sample_letterbox(photo, self._side) for photo in photos]
         boxes, scores = self._network(np.stack(inputs))
         return [self._detections(*one) for one in zip(boxes, scores, matrices, strict=True)]
 

@@ -3,13 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.geometry.mesh_topology import MIRROR
 from toolkit.landmarks.detection import Region
-from toolkit.landmarks.input_square import sample, square_matrix, to_photo
+from toolkit.landmarks.input_square import sample_square, square_matrix, to_photo
 from toolkit.networks.runtime import built_in
 from toolkit.photos.types import Image
 
@@ -52,7 +51,7 @@ class FaceMesh:
             For each square its mesh.
         """
         matrices = [square_matrix(region, INPUT_SIDE, flip) for region, flip in squares]
-        inputs = [sample(photo, matrix, INPUT_SIDE, cv2.BORDER_REPLICATE) for matrix in matrices]
+        inputs = [sample_square(photo, matrix, INPUT_SIDE) for matrix in matrices]
         points, presences = self._network(np.stack(inputs))
         found = []
         for (region, flip), matrix, mesh, presence in zip(squares, matrices, points, presences, strict=True):
