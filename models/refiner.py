@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import affine_grid, grid_sample, interpolate, leaky_relu, pixel_shuffle, pixel_unshuffle
+from torch.nn.functional import conv2d, grid_sample, interpolate, leaky_relu, pixel_shuffle, pixel_unshuffle
 
 IMAGE_SIZE = 128  # px: the network's resolution; its changes are applied to larger views at their own resolution
 MAX_SHIFT = 0.08  # of the view's side
@@ -98,7 +98,7 @@ class Refiner(nn.Module):
     def _predict(self, view: Tensor, visibility: Tensor) -> tuple[Tensor, Tensor]:
         """Return the shift, (B, 2, S / 4, S / 4) in half sides, and the gated correction, (B, 3, S, S)."""
         both = torch.cat([view, visibility, view.flip(-1), visibility.flip(-1)], dim=1)
-        fine = self.stem(pixel_unshuffle(both, 2))
+        fine = self._stem(both)
         quarter = self.down_quarter(leaky_relu(fine, 0.2))
         eighth = self.down_eighth(leaky_relu(quarter, 0.2))
         sixteenth = self.down_sixteenth(leaky_relu(eighth, 0.2))
@@ -109,6 +109,15 @@ class Refiner(nn.Module):
         painted = pixel_shuffle(self.paint(leaky_relu(fine, 0.2)), 2)
         gate, color = painted[:, _COLOR_CHANNELS:], painted[:, :_COLOR_CHANNELS]
         return shift, torch.sigmoid(gate) * 2 * torch.tanh(color)
+
+    def _stem(self, pixels: Tensor) -> Tensor:
+        """Map (B, 8, S, S) to (B, fine, S / 2, S / 2)."""
+        if not torch.compiler.is_exporting():
+            features: Tensor = self.stem(pixel_unshuffle(pixels, 2))
+            return features
+        # The same sums as one convolution: pixel_unshuffle would take a twentieth of ONNX Runtime's time.
+        weight = self.stem.weight.unflatten(1, (-1, 2, 2)).permute(0, 1, 4, 2, 5, 3).flatten(4).flatten(2, 3)
+        return conv2d(pixels, weight, self.stem.bias, stride=2, padding=2)
 
 
 class PatchDiscriminator(nn.Module):
@@ -144,7 +153,7 @@ def _upsample(features: Tensor) -> Tensor:
 
 
 def _resize(images: Tensor, size: int) -> Tensor:
-    if images.shape[-1] == size:
+    if images.shape[-1] == size and not torch.compiler.is_exporting():  # exported graphs take views of any size
         return images
     return interpolate(images, (size, size), mode="bilinear", align_corners=False, antialias=True)
 
@@ -171,11 +180,12 @@ def _symmetrize(change: Tensor, two_sided: Tensor, sign: tuple[float, ...] = (1.
 
 def _apply_shift(view: Tensor, visibility: Tensor, shift: Tensor) -> tuple[Tensor, Tensor]:
     """Sample view and visibility at shifted positions; the shift is (B, 2, h, w) as (x, y), in half sides."""
-    count, _, size, _ = view.shape
-    grid = affine_grid(torch.eye(2, 3, device=view.device).expand(count, 2, 3), [count, 1, size, size], False)
-    offset = interpolate(shift.float(), (size, size), mode="bilinear", align_corners=False).permute(0, 2, 3, 1)
+    size = view.shape[-1]
+    centers = (2 * torch.arange(size, device=view.device) + 1) / size - 1  # of pixels; the view ends at -1 and 1
+    x, y = interpolate(shift.float(), (size, size), mode="bilinear", align_corners=False).unbind(1)
+    grid = torch.stack([x + centers, y + centers[:, None]], dim=-1)
 
     def sample(image: Tensor, mode: str) -> Tensor:
-        return grid_sample(image.float(), grid + offset, mode=mode, padding_mode="border", align_corners=False)
+        return grid_sample(image.float(), grid, mode=mode, padding_mode="border", align_corners=False)
 
     return sample(view, "bicubic"), sample(visibility, "bilinear")  # bilinear sampling would blur the view again

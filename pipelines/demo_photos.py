@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from toolkit.errors import ConfigError
+from pipelines.extras import require_extra
 from toolkit.landmarks.finder import open_landmarker
 from toolkit.photos.files import encode_image, write_atomic
 from toolkit.views.rotate import RotatableHead
@@ -47,10 +47,9 @@ def draw_photos(folder: Path, seed: int = 0, faceless: bool = True) -> None:
 
 
 def _portrait() -> NDArray[np.uint8]:
-    try:
-        from skimage import data
-    except ImportError as error:
-        raise ConfigError("the demo needs scikit-image; `pip install frontalize[demo]`") from error
+    require_extra("demo", "the portrait", "skimage")
+    from skimage import data
+
     return np.asarray(data.astronaut(), np.uint8)[:400]
 
 

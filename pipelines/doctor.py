@@ -4,13 +4,15 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, requires, version
+from importlib.metadata import PackageNotFoundError, metadata, version
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 
+from pipelines.extras import Extra, is_installed
 from toolkit.errors import ConfigError
 
 GIB = 2**30
@@ -33,12 +35,16 @@ def run_checks(folder: Path) -> Iterator[Check]:
     Args:
         folder: whose disk is checked.
     """
-    yield _python()
     yield from _packages()
-    yield _try("landmark models", "a face graph that runs", _landmarks, "fail")
-    yield _try("torch", "a convolution on the CPU", _torch, "fail")
-    yield _try("DALI on the CPU", "a decoded JPEG", _dali, "warn")
-    yield from _cuda()
+    yield _try("landmark models", "faces searched in an image", _landmarks, "fail")
+    yield _try("refiner", "a face", _refiner, "fail")
+    if is_installed("torch"):
+        yield _try("torch", "a convolution on the CPU", _torch, "fail")
+        if is_installed("nvidia.dali"):
+            yield _try("DALI on the CPU", "a decoded JPEG", _dali, "warn")
+        yield from _cuda()
+    else:
+        yield Check("CUDA", "used through torch, which is missing", "optional", "warn")
     yield _disk(folder)
 
 
@@ -47,29 +53,39 @@ def cpu_path_works(checks: list[Check]) -> bool:
     return all(check.verdict != "fail" for check in checks)
 
 
-def _python() -> Check:
-    found = ".".join(map(str, sys.version_info[:3]))
-    fits = (3, 11) <= sys.version_info[:2] < (3, 13)
-    return Check("Python", found, ">=3.11,<3.13", "ok" if fits else "fail")
-
-
 def _packages() -> Iterator[Check]:
+    """Python, the packages of the light install, those of each extra that are there, and each extra with gaps."""
     try:
-        requirements = [Requirement(line) for line in requires("frontalize") or []]
+        about = metadata("frontalize")
     except PackageNotFoundError:
         yield Check("frontalize", "not installed", "pip install .", "fail")
         return
+    python, wanted = ".".join(map(str, sys.version_info[:3])), about["Requires-Python"]
+    yield Check("Python", python, wanted, "ok" if SpecifierSet(wanted).contains(python) else "fail")
+    requirements = [Requirement(line) for line in about.get_all("Requires-Dist") or []]
     for requirement in requirements:
-        if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
-            continue
-        bound = str(requirement.specifier) or "any"
-        try:
-            found = version(requirement.name)
-        except PackageNotFoundError:
-            yield Check(requirement.name, "missing", bound, "warn" if "dali" in requirement.name else "fail")
-            continue
-        fits = requirement.specifier.contains(found, prereleases=True)
-        yield Check(requirement.name, found, bound, "ok" if fits else "warn")
+        if _belongs(requirement, ""):
+            yield _package(requirement) or Check(requirement.name, "missing", str(requirement.specifier), "fail")
+    for extra in get_args(Extra):
+        own = [each for each in requirements if _belongs(each, extra) and not _belongs(each, "")]
+        found = {each.name: _package(each) for each in own}
+        yield from filter(None, found.values())
+        if gaps := ", ".join(name for name, check in found.items() if check is None):
+            yield Check(f"extra {extra}", f"missing: {gaps}", f"pip install 'frontalize[{extra}]'", "warn")
+
+
+def _belongs(requirement: Requirement, extra: str) -> bool:
+    return requirement.marker is None or requirement.marker.evaluate({"extra": extra})
+
+
+def _package(requirement: Requirement) -> Check | None:
+    """Compare the installed version with the bounds; None if there is none."""
+    try:
+        found = version(requirement.name)
+    except PackageNotFoundError:
+        return None
+    fits = requirement.specifier.contains(found, prereleases=True)
+    return Check(requirement.name, found, str(requirement.specifier) or "any", "ok" if fits else "warn")
 
 
 def _try(name: str, wanted: str, attempt: Callable[[], str], on_error: Literal["warn", "fail"]) -> Check:
@@ -84,6 +100,14 @@ def _landmarks() -> str:
 
     faces = open_landmarker().find(np.zeros((64, 64, 3), np.uint8))
     return f"loaded; {len(faces)} faces on a black image"
+
+
+def _refiner() -> str:
+    from pipelines.weights.generator import open_generator
+
+    refiner = open_generator("refiner")
+    [face] = refiner([(np.zeros((refiner.side, refiner.side, 3), np.uint8), np.zeros((refiner.side,) * 2, np.uint8))])
+    return f"works on the CPU, {len(face)} px"
 
 
 def _torch() -> str:

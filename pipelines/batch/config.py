@@ -8,7 +8,6 @@ from pipelines.runtime.config import (
     require_at_least,
     require_between,
     require_choice,
-    require_device_name,
     require_quality,
     require_recipe_file,
 )
@@ -28,7 +27,6 @@ class FrontalizeConfig:
     batch_size: int = 32  # faces per pass of the network; changes memory and speed, not results
     format: ImageFormat = "jpg"
     quality: int = 95  # of JPEG and WebP, 1 to 100
-    device: str = "auto"  # auto, cpu, cuda or cuda:i
 
     def __post_init__(self) -> None:
         require_at_least("batch_size", self.batch_size, 1, "try 32")
@@ -42,4 +40,3 @@ class FrontalizeConfig:
         require_between("max_turn", self.max_turn, 0, 45, "it is in degrees; try 30")
         require_choice("format", self.format, ImageFormat)
         require_quality(self.quality)
-        require_device_name(self.device)

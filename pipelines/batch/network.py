@@ -15,24 +15,23 @@ from pipelines.batch.config import FrontalizeConfig
 from pipelines.batch.faces import faces_in_batches
 from pipelines.batch.writing import FaceOrOutcome, in_threads, load_nothing, write_faces, write_in_worker
 from pipelines.photo_jobs.crops import CROP_VERSION, AlignedCrops, WholePhotos
+from pipelines.photo_jobs.device_networks import networks_on
 from pipelines.photo_jobs.gpu_inputs import GpuViews
 from pipelines.photo_jobs.job import PhotoFunction, PhotoResult, map_block, process_photo
 from pipelines.photo_jobs.pastes import DEFAULT_SIZE, PASTE_VERSION, PasteableViews
 from pipelines.photo_jobs.views import VIEW_VERSION, FrontalViews
 from pipelines.runtime.config import BulkConfig, JobLimits
-from pipelines.runtime.devices import bulk_devices
+from pipelines.runtime.devices import bulk_devices, is_gpu
 from pipelines.runtime.image_writer import WRITERS
 from pipelines.runtime.interrupt import Stop
 from pipelines.runtime.plan import Job, Plan
 from pipelines.runtime.ray_backend import RayStage, run_on_ray
 from pipelines.runtime.run import Work, digest, run_bulk
 from pipelines.runtime.worker_pool import Crash, run_in_workers
-from pipelines.weights.generator import Generator, weights_path
+from pipelines.weights.generator import open_generator, weights_path
 from toolkit.crops.align import AlignConfig
 from toolkit.errors import ConfigError
 from toolkit.records.ledger import Outcome
-
-VIEW_DEVICES = ("cuda",)  # kinds of devices that render the refiner's views; elsewhere the workers' cores do
 
 
 class Frontalizer:
@@ -40,6 +39,7 @@ class Frontalizer:
 
     Args:
         config: which model, which kind of photos and of outputs.
+        bulk: how to run, and where.
 
     Attributes:
         devices: where the network runs.
@@ -49,12 +49,12 @@ class Frontalizer:
         ConfigError: the model or the device cannot be used.
     """
 
-    def __init__(self, config: FrontalizeConfig) -> None:
-        self._config = config
-        self.devices = bulk_devices(config.device)
-        path = weights_path(config.model)
+    def __init__(self, config: FrontalizeConfig, bulk: BulkConfig) -> None:
+        self._config, self._bulk = config, bulk
+        self.devices = bulk_devices(bulk.device)
         self._generators = [
-            Generator(path, config.batch_size, device, config.size, config.recipe) for device in self.devices
+            open_generator(config.model, config.batch_size, device, config.size, config.recipe)
+            for device in self.devices
         ]
         self._model = self._generators[0]
         self.card = self._model.card
@@ -72,25 +72,31 @@ class Frontalizer:
             shaping += ("crops", CROP_VERSION)
         if config.recipe is not None:
             shaping += ("recipe", _sha256(config.recipe))
-        self._settings = digest(self.card, _sha256(path), *shaping)
+        self._settings = digest(self.card, _sha256(weights_path(config.model)), *shaping)
 
-    def run(self, plan: Plan, bulk: BulkConfig, stop: Stop) -> Iterator[Outcome]:
+    def run(self, plan: Plan, stop: Stop) -> Iterator[Outcome]:
         """Frontalize every photo of a plan; yield one outcome per photo, already in the ledger.
 
         Worker processes prepare the photos. The network sees them in batches in this process, one batch per device,
-        while threads write the batch before. Photos are pasted together by worker processes, within their bounds.
+        while threads write the batch before. Photos are pasted together by worker processes, within their bounds. On
+        GPUs the networks that find faces run in this process, too.
 
         Raises:
             ConfigError: OUT cannot be used.
         """
-        load, process = self.photo_function(), partial(process_photo, plan.source)
+        bulk, process = self._bulk, partial(process_photo, plan.source)
+        networks = networks_on(bulk.device, self.photo_function())
 
         def run_locally(jobs: Sequence[Job]) -> Iterator[Outcome]:
+            if not jobs:
+                return
             ahead = (1 + len(self.devices)) * self._config.batch_size
-            photos = run_in_workers(load, process, jobs, bulk.workers, stop, ahead, bulk.limits)
-            if self._config.paste_back:
-                return self.paste(plan.source, plan.out, photos, min(WRITERS, bulk.workers), bulk.limits)
-            return self.finish(plan.source, plan.out, photos)
+            with networks as load:
+                photos = run_in_workers(load, process, jobs, bulk.workers, stop, ahead, bulk.limits)
+                if self._config.paste_back:
+                    yield from self.paste(plan.source, plan.out, photos, min(WRITERS, bulk.workers), bulk.limits)
+                else:
+                    yield from self.finish(plan.source, plan.out, photos)
 
         work: Work = run_locally
         if bulk.engine == "ray":
@@ -104,7 +110,7 @@ class Frontalizer:
             return partial(PasteableViews, config.size or DEFAULT_SIZE, config.max_turn)
         if model.takes_frontal_view:  # the face is searched in aligned crops too: the view is rendered from its mesh
             size = config.size or self.card.image_size
-            if self.devices[0].type in VIEW_DEVICES and size % 4 == 0:
+            if is_gpu(self.devices[0]) and size % 4 == 0:  # the GPU renders the views
                 return partial(GpuViews, size)
             return partial(FrontalViews, size, masked=True)
         if config.aligned:
@@ -134,13 +140,14 @@ class Frontalizer:
     def _ray_stages(self, plan: Plan) -> list[RayStage]:
         """With GPUs the machines' cores prepare the photos; without, each core does all of it, on one thread."""
         load, process = self.photo_function(), partial(process_photo, plan.source)
-        if self.devices[0].type == "cuda":
+        if is_gpu(self.devices[0]):
             finish = partial(_finish_block, plan.source, plan.out)
             return [
                 RayStage(load, partial(map_block, process)),
-                RayStage(partial(Frontalizer, self._config), finish, on_gpu=True),
+                RayStage(partial(Frontalizer, self._config, self._bulk), finish, on_gpu=True),
             ]
-        return [RayStage(partial(_load_all, load, self._config), partial(_process_block, plan.source, plan.out))]
+        load_all = partial(_load_all, load, self._config, self._bulk)
+        return [RayStage(load_all, partial(_process_block, plan.source, plan.out))]
 
 
 def _sha256(path: Path) -> str:
@@ -154,9 +161,9 @@ def _finish_block(
 
 
 def _load_all(
-    load: Callable[[], PhotoFunction[Any]], config: FrontalizeConfig
+    load: Callable[[], PhotoFunction[Any]], config: FrontalizeConfig, bulk: BulkConfig
 ) -> tuple[PhotoFunction[Any], Frontalizer]:
-    return load(), Frontalizer(config)
+    return load(), Frontalizer(config, bulk)
 
 
 def _process_block(

@@ -18,17 +18,18 @@ from pipelines.batch.config import FrontalizeConfig
 from pipelines.bench.config import BenchConfig
 from pipelines.bench.photo_stages import SEARCH_STAGES, STAGES, SUFFIX, VIEW_SIZE, PhotoTimer, PhotoTimes, TimingJob
 from pipelines.bench.rates import Timing, machine
-from pipelines.runtime.devices import open_fabric
+from pipelines.photo_jobs.device_networks import networks_on
 from pipelines.runtime.interrupt import Stop
 from pipelines.runtime.worker_pool import Crash, run_in_workers
 from pipelines.train.config import TrainConfig
 from pipelines.train.data.batches import Loader, LoaderSpec
 from pipelines.train.data.dali_loader import DaliLoader
 from pipelines.train.data.torch_loader import TorchLoader
+from pipelines.train.fabric import open_fabric
 from pipelines.train.recipes.recipe import Setup, StepInfo, TrainingSet
 from pipelines.train.recipes.registry import make_recipe, normalization_of, recipe_settings
 from pipelines.weights.checkpoint import load_generator
-from pipelines.weights.generator import Generator, weights_path
+from pipelines.weights.generator import open_generator, weights_path
 from toolkit.errors import ConfigError
 from toolkit.records.subjects import Pair
 
@@ -124,10 +125,11 @@ class Bench:
         rounds: list[list[PhotoTimes]] = [[] for _ in range(self._rounds + 1)]
         named = [(path, f"{number}{SUFFIX}") for number, path in enumerate(self.photos)]
         jobs = [TimingJob(part, *each) for part in range(len(rounds)) for each in named]
-        for done in run_in_workers(partial(PhotoTimer, self._scratch), PhotoTimer.time, jobs, 1, stop):
-            if not isinstance(done, Crash) and done.readable:
-                rounds[done.job.round].append(done)
-            yield "photos"
+        with networks_on(str(self.device), partial(PhotoTimer, self._scratch)) as load:
+            for done in run_in_workers(load, PhotoTimer.time, jobs, 1, stop):
+                if not isinstance(done, Crash) and done.readable:
+                    rounds[done.job.round].append(done)
+                yield "photos"
         if stop():
             return
         self._last = rounds[-1]
@@ -150,7 +152,7 @@ class Bench:
         batches = loader.batches(0, ENDLESS)
         batch = next(batches)
         faces = FrontalizeConfig(model=NETWORK).batch_size
-        refine = Generator(weights_path(NETWORK), faces, self.device)
+        refine = open_generator(NETWORK, faces, str(self.device))
         view = [np.full((VIEW_SIZE, VIEW_SIZE, 3), 128, np.uint8), np.full((VIEW_SIZE, VIEW_SIZE), 128, np.uint8)]
         cores, place = f"{self._workers} cores", machine(self.device)["device"]
         what = f"{loader_name}, {pairs} a batch, {VIEW_SIZE} px to {size}"

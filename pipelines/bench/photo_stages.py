@@ -70,5 +70,7 @@ class PhotoTimer:
             with stage("encode"):
                 write_atomic(self._scratch / job.view, encode_image(view, SUFFIX, QUALITY))
             times.has_face = True
+        if on_device := seconds.pop(("", "networks"), 0.0):  # of networks that run on a GPU
+            seconds["", "landmarks"] += on_device
         times.seconds = {name: value for (_, name), value in seconds.items()}
         return times

@@ -25,7 +25,7 @@ from pipelines.commands.terminal.options import (
     Source,
     Workers,
 )
-from pipelines.runtime.config import BulkConfig, ImageFormat, require_cpu
+from pipelines.runtime.config import BulkConfig, ImageFormat
 from pipelines.runtime.interrupt import Interrupt
 from toolkit.crops.align import AlignConfig, FacePolicy
 from toolkit.geometry.crop import Template
@@ -87,11 +87,10 @@ def align(
         keep_exif=keep_exif,
     )
     bulk, limit, console = (
-        BulkConfig(workers=workers, overwrite=overwrite, shard=parse_shard(shard)),
+        BulkConfig(workers=workers, overwrite=overwrite, shard=parse_shard(shard), device=device),
         valid_max_rejects(max_rejects),
         Console(json, quiet),
     )
-    require_cpu(device)
     with Interrupt() as stop:
         plan = make_plan(source, out, console).sharded(*bulk.shard)
         run_and_report(

@@ -26,7 +26,7 @@ from pipelines.commands.terminal.options import (
     Source,
     Workers,
 )
-from pipelines.runtime.config import BulkConfig, Engine, ImageFormat, require_cpu
+from pipelines.runtime.config import BulkConfig, Engine, ImageFormat
 from pipelines.runtime.interrupt import Interrupt
 
 DEFAULT = FrontalizeConfig(model="refiner")
@@ -56,7 +56,7 @@ def batch(
     batch_size: BatchSize = DEFAULT.batch_size,
     format: Format = DEFAULT.format,
     quality: Quality = DEFAULT.quality,
-    device: Device = DEFAULT.device,
+    device: Device = "auto",
     workers: Workers = CORES,
     max_rejects: MaxRejects = ALL,
     overwrite: Overwrite = False,
@@ -82,26 +82,21 @@ def batch(
         batch_size=batch_size,
         format=format,
         quality=quality,
-        device=device,
     )
     bulk, limit, console = (
-        BulkConfig(workers=workers, overwrite=overwrite, shard=parse_shard(shard), engine=engine),
+        BulkConfig(workers=workers, overwrite=overwrite, shard=parse_shard(shard), engine=engine, device=device),
         valid_max_rejects(max_rejects),
         Console(json, quiet),
     )
-    if model == "geometric":
-        require_cpu(device)
     with Interrupt() as stop:
         plan = make_plan(source, out, console).sharded(*bulk.shard)
         if model == "geometric":
-            console.print("frontalizing by geometry on the CPU")
+            console.print("frontalizing by geometry")
             outcomes = frontal_views(plan, config, bulk, stop)
         else:
             from pipelines.batch.network import Frontalizer
 
-            frontalizer = Frontalizer(config)
-            console.print(
-                f"frontalizing with {frontalizer.card.architecture} on {', '.join(map(str, frontalizer.devices))}"
-            )
-            outcomes = frontalizer.run(plan, bulk, stop)
+            frontalizer = Frontalizer(config, bulk)
+            console.print(f"frontalizing with {frontalizer.card.architecture} on {', '.join(frontalizer.devices)}")
+            outcomes = frontalizer.run(plan, stop)
         run_and_report(console, plan, outcomes, "frontalizing", limit, stop, metadata, parallel_slots(bulk))

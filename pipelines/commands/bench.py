@@ -14,6 +14,7 @@ from pipelines.bench.config import BenchConfig
 from pipelines.commands.terminal.console import INTERRUPTED, Console
 from pipelines.commands.terminal.options import CORES, Device, Json, Quiet, Workers
 from pipelines.demo_photos import draw_photos
+from pipelines.extras import TRAINING, require_extra
 from pipelines.runtime.config import BulkConfig
 from pipelines.runtime.interrupt import Interrupt
 from pipelines.runtime.plan import plan_photos
@@ -39,11 +40,12 @@ def bench(
     quiet: Quiet = False,
 ) -> None:
     """Measure the speed of each stage on this machine, and estimate 1,000 and 1,000,000 photos."""
+    require_extra("train", "bench", *TRAINING)
     from pipelines.bench.bench import NETWORK, Bench
     from pipelines.bench.photo_stages import VIEW_SIZE
     from pipelines.bench.rates import Timing, machine, steady_rates
 
-    console, bulk = Console(json, quiet), BulkConfig(workers=workers)
+    console, bulk = Console(json, quiet), BulkConfig(workers=workers, device=device)
     config = BenchConfig(photos=photos, rounds=rounds, device=device)
     with Interrupt() as stop, tempfile.TemporaryDirectory() as folder:
         sample = _sample(source, Path(folder) / "drawn", config.photos)
@@ -54,7 +56,7 @@ def bench(
             raise typer.Exit(INTERRUPTED)
         whole = {}
         for model in MODELS:
-            moments = _end_to_end(console, measured.photos, Path(folder), model, bulk, device, stop)
+            moments = _end_to_end(console, measured.photos, Path(folder), model, bulk, stop)
             if stop.pressed:
                 raise typer.Exit(INTERRUPTED)
             what, place = f"batch --model {model} --size {VIEW_SIZE}", f"{bulk.workers} processes"
@@ -87,7 +89,7 @@ def _sample(source: Path | None, drawn: Path, count: int) -> list[Path]:
 
 
 def _end_to_end(
-    console: Console, sample: list[Path], scratch: Path, model: str, bulk: BulkConfig, device: str, stop: Interrupt
+    console: Console, sample: list[Path], scratch: Path, model: str, bulk: BulkConfig, stop: Interrupt
 ) -> list[float]:
     """Run the sample through `batch`, repeated; return when each photo was finished, in seconds."""
     from pipelines.batch.network import Frontalizer
@@ -101,11 +103,11 @@ def _end_to_end(
         if not link.exists():
             link.symlink_to(file)
     plan = plan_photos(source, scratch / model)
-    config = FrontalizeConfig(model=model, size=VIEW_SIZE, device=device)
+    config = FrontalizeConfig(model=model, size=VIEW_SIZE)
     if model == "geometric":
         outcomes = frontal_views(plan, config, bulk, stop)
     else:
-        outcomes = Frontalizer(config).run(plan, bulk, stop)
+        outcomes = Frontalizer(config, bulk).run(plan, stop)
     return [time.perf_counter() for _ in console.track(outcomes, f"from end to end, {model}", len(plan), lambda _: "")]
 
 

@@ -7,6 +7,7 @@ import typer
 
 from pipelines.commands.terminal.console import Console
 from pipelines.commands.terminal.options import Json, Quiet, Recipe
+from pipelines.extras import NETWORKS, require_extra
 from pipelines.runtime.config import require_recipe_file
 
 
@@ -23,6 +24,7 @@ def convert(
     quiet: Quiet = False,
 ) -> None:
     """Save a run's weights in half precision, or convert those of `scaleway/frontalization` without running code."""
+    require_extra("train", "convert", *NETWORKS)
     from pipelines.export.convert_weights import convert_weights, halve_weights
 
     require_recipe_file(recipe)

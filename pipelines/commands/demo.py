@@ -1,6 +1,5 @@
 """``frontalize demo``."""
 
-import importlib.util
 import time
 from pathlib import Path
 from typing import Annotated
@@ -14,6 +13,7 @@ from pipelines.commands.terminal.console import INTERRUPTED, Console, describe
 from pipelines.commands.terminal.options import CORES, Quiet, Workers
 from pipelines.commands.train import train_watched
 from pipelines.demo_photos import draw_photos
+from pipelines.extras import TRAINING, is_installed, require_extra
 from pipelines.pairs.build import build_pairs
 from pipelines.pairs.config import PairsConfig
 from pipelines.report.config import ReportConfig
@@ -38,6 +38,8 @@ def demo(
     quiet: Quiet = False,
 ) -> None:
     """Run every step on a public-domain portrait, without download: align, pair, train, frontalize, report."""
+    require_extra("train", "demo", *TRAINING)
+    require_extra("demo", "demo", "skimage")
     console, bulk, started = Console(False, quiet), BulkConfig(workers=workers), time.monotonic()
     photos, crops, pairs = (out / name for name in ("photos", "aligned", "pairs"))
     faces = {"frontal": out / "frontal", "frontal, by the run's network": out / "learned"}
@@ -62,17 +64,15 @@ def demo(
 
 def _loader() -> Loader:
     """DALI where it is installed, else torch's loader."""
-    # the parent first: looking for nvidia.dali without any nvidia package raises
-    found = importlib.util.find_spec("nvidia") and importlib.util.find_spec("nvidia.dali")
-    return "dali" if found else "torch"
+    return "dali" if is_installed("nvidia.dali") else "torch"
 
 
 def _frontalize(console: Console, photos: Path, frontal: Path, model: str, bulk: BulkConfig, stop: Interrupt) -> str:
     from pipelines.batch.network import Frontalizer
 
     plan = plan_photos(photos, frontal)
-    frontalizer = Frontalizer(FrontalizeConfig(model=model))
-    return describe(console.watch(frontalizer.run(plan, bulk, stop), "frontalizing", len(plan)))
+    frontalizer = Frontalizer(FrontalizeConfig(model=model), bulk)
+    return describe(console.watch(frontalizer.run(plan, stop), "frontalizing", len(plan)))
 
 
 def _show(

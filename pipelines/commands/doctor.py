@@ -5,6 +5,7 @@ from pathlib import Path
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from pipelines.commands.terminal.console import Console
 from pipelines.commands.terminal.options import Json, Quiet
@@ -28,5 +29,8 @@ def doctor(json: Json = False, quiet: Quiet = False) -> None:
 def _table(checks: list[Check]) -> Table:
     table = Table("check", "found", "wanted", "verdict")
     for check in checks:
-        table.add_row(check.name, check.found, check.wanted, f"[{COLORS[check.verdict]}]{check.verdict}[/]")
+        texts = (
+            Text(text) for text in (check.name, check.found, check.wanted)
+        )  # no markup: names of extras in brackets
+        table.add_row(*texts, Text(check.verdict, style=COLORS[check.verdict]))
     return table

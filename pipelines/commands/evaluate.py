@@ -9,6 +9,7 @@ import typer
 from pipelines.commands.terminal.console import INTERRUPTED, Console
 from pipelines.commands.terminal.options import CORES, Device, Json, Quiet, Recipe, Workers
 from pipelines.evaluate.config import EvaluateConfig
+from pipelines.extras import NETWORKS, require_extra
 from pipelines.html import require_page, write_page
 from pipelines.runtime.interrupt import Interrupt
 
@@ -57,6 +58,7 @@ def evaluate(
         device=device,
         workers=workers,
     )
+    require_extra("train", "evaluate", *NETWORKS, "torchmetrics")
     require_page(out)
     from pipelines.evaluate.evaluate import Evaluation
 

@@ -7,6 +7,7 @@ import typer
 
 from pipelines.commands.terminal.console import Console
 from pipelines.commands.terminal.options import Json, Quiet, Recipe
+from pipelines.extras import NETWORKS, require_extra
 from pipelines.runtime.config import require_recipe_file
 from toolkit.errors import ExportDiffers
 
@@ -19,9 +20,11 @@ def export(
     quiet: Quiet = False,
 ) -> None:
     """Export the generator of a run to ONNX, and check it against torch."""
+    require_extra("train", "export", *NETWORKS)
+    require_extra("onnx", "export", "onnx", "onnxscript")  # torch's exporter writes with onnxscript
+    require_recipe_file(recipe)
     from pipelines.export.onnx import BATCHES, BOUND, OPSET, OnnxExport
 
-    require_recipe_file(recipe)
     console, exporting = Console(json, quiet), OnnxExport(run, out, recipe)
     inputs = {name: each.meaning for name, each in exporting.inputs.items()}
     try:
@@ -30,7 +33,8 @@ def export(
         console.error(str(error))
         raise typer.Exit(1) from error
     largest = max(check.difference for check in checks)
-    console.print(f"{out}: {out.stat().st_size / 1e6:.1f} MB, opset {OPSET}, any batch size")
+    any_side = " and side" if exporting.any_size else ""
+    console.print(f"{out}: {out.stat().st_size / 1e6:.1f} MB, opset {OPSET}, any batch size{any_side}")
     for name, meaning in inputs.items():
         console.print(f"  {name}: {meaning}")
     sizes = ", ".join(str(check.batch) for check in checks)

@@ -7,6 +7,7 @@ import typer
 
 from pipelines.commands.terminal.console import Console
 from pipelines.commands.terminal.options import Device, Json, Quiet
+from pipelines.extras import NETWORKS, require_extra
 
 
 def generate(
@@ -20,6 +21,7 @@ def generate(
     quiet: Quiet = False,
 ) -> None:
     """Generate faces with given attributes from a run of the recipe attributes."""
+    require_extra("train", "generate", *NETWORKS)
     from pipelines.export.generate_faces import generate_faces, parse_attributes
 
     console = Console(json, quiet)

@@ -7,6 +7,7 @@ import typer
 
 from pipelines.commands.terminal.console import INTERRUPTED, Console
 from pipelines.commands.terminal.options import CORES, Dataset, Device, Json, Quiet, Workers
+from pipelines.extras import TRAINING, require_extra
 from pipelines.runtime.interrupt import Interrupt
 from pipelines.train.config import RECIPE_NAMES, Loader, Precision, TrainConfig
 from toolkit.errors import ConfigError, TrainingDiverged
@@ -93,6 +94,7 @@ def train_watched(
     console: Console, config: TrainConfig, run: Path, device: str, workers: int, stop: Interrupt
 ) -> dict[str, object]:
     """Train to the end with a progress bar; return the document for --json."""
+    require_extra("train", "train", *TRAINING)
     from pipelines.train.trainer import REPLACED, Progress, Training
 
     def note(now: Progress) -> str:

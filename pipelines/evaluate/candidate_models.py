@@ -8,12 +8,11 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from pipelines.evaluate.pair_worker import LoadedPair
 from pipelines.photo_jobs.crops import resize_square
-from pipelines.weights.generator import BUILT_IN, Generator, weights_path
+from pipelines.weights.generator import BUILT_IN, Generator, open_generator, weights_path
 from toolkit.errors import CheckpointError
 from toolkit.photos.types import Image
 
@@ -63,7 +62,7 @@ def short_names(names: Sequence[str]) -> list[str]:
 
 
 def load_candidate_model(
-    name: str, size: int, batch_size: int, device: torch.device, recipe: Path | None = None
+    name: str, size: int, batch_size: int, device: str, recipe: Path | None = None
 ) -> CandidateModel:
     """Load a model by its name.
 
@@ -83,10 +82,10 @@ def load_candidate_model(
         return CandidateModel(name, lambda pairs: [resize_square(pair.input, size) for pair in pairs])
     if name == "geometric":
         return CandidateModel(name, lambda pairs: [pair.view for pair in pairs], needs_frontal_view=True)
-    if not (weights := weights_path(name)).is_file():
+    if not weights_path(name).is_file():
         known = ", ".join((*WITHOUT_NETWORK, *BUILT_IN))
         raise CheckpointError(f"model {name}: no such file, and none of {known}; give a run's generator.safetensors")
-    generator = Generator(weights, batch_size, device, recipe=recipe)
+    generator = open_generator(name, batch_size, device, recipe=recipe)
     if generator.card.template != "chin":
         raise CheckpointError(f"model {name}: takes {generator.card.template} crops; paired sets contain chin crops")
     if generator.takes_frontal_view:

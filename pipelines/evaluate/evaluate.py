@@ -16,6 +16,7 @@ from pipelines.evaluate.pair_worker import LoadedPair, PairJob, PairReader, Unre
 from pipelines.evaluate.summary import GroundTruth, compare_identities, summarize_model
 from pipelines.metrics.image_metrics import MEASURES, compare_images
 from pipelines.photo_jobs.crops import resize_square
+from pipelines.photo_jobs.device_networks import networks_on
 from pipelines.runtime.devices import choose_device
 from pipelines.runtime.interrupt import Stop
 from pipelines.runtime.worker_pool import Crash, run_in_workers
@@ -81,9 +82,10 @@ class Evaluation:
         faces = any(job.find_face for job in jobs)
         load = partial(PairReader, self.root, faces, self.size if views else None)
         batch: list[LoadedPair] = []
-        with ThreadPoolExecutor(max(1, len(self._recognizers))) as threads:
+        networks = networks_on(self.device if faces else "cpu", load)
+        with networks as load_there, ThreadPoolExecutor(max(1, len(self._recognizers))) as threads:
             ahead = 2 * self._config.batch_size
-            for result in run_in_workers(load, PairReader.read, jobs, self._config.workers, stop, ahead):
+            for result in run_in_workers(load_there, PairReader.read, jobs, self._config.workers, stop, ahead):
                 if not isinstance(result, LoadedPair):
                     yield self._add_failure(result)
                     continue

@@ -35,7 +35,7 @@ def generate_faces(run: Path, out: Path, values: dict[str, int], count: int, see
         raise ConfigError(f"n={count}: must be 1 or more; leave it out for 25")
     if seed < 0:
         raise ConfigError(f"seed={seed}: must be 0 or more; leave it out for 0")
-    target = choose_device(device)
+    target = torch.device(choose_device(device))
     net, card = load_generator(weights_of(run), target)
     if card.architecture != "attributes":
         raise CheckpointError(f"model {run}: {card.architecture} generates from photos; use `frontalize batch`")

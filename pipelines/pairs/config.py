@@ -10,6 +10,7 @@ from pipelines.runtime.config import (
     require_at_least,
     require_between,
     require_choice,
+    require_device_name,
     require_quality,
     require_recognizer,
     require_workers,
@@ -85,9 +86,11 @@ class VerifyConfig:
     faces: bool = True  # search the face in every file; without, wrong crops and wrong people are not noticed
     recognizer: Path | None = None  # an ONNX face recognizer, to find people under a wrong name
     workers: int = field(default_factory=all_cores)  # processes
+    device: str = "auto"  # of the networks that find faces: auto, cpu, cuda or cuda:i
 
     def __post_init__(self) -> None:
         require_workers(self.workers)
+        require_device_name(self.device)
         require_recognizer(self.recognizer)
         if self.recognizer is not None and not self.faces:
             raise ConfigError(f"recognizer {self.recognizer}: needs the faces; leave out --no-faces or the recognizer")

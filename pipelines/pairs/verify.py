@@ -13,6 +13,7 @@ from pipelines.pairs import checks
 from pipelines.pairs.checks import Entry, Problem
 from pipelines.pairs.config import VerifyConfig
 from pipelines.pairs.verify_worker import FileInfo, FileInspector
+from pipelines.photo_jobs.device_networks import networks_on
 from pipelines.runtime.interrupt import Stop
 from pipelines.runtime.worker_pool import Crash, run_in_workers
 from toolkit.errors import DatasetError
@@ -61,13 +62,16 @@ class Verification:
             Recognizer(config.recognizer)  # raises ConfigError here, before worker processes load it
 
     def inspect(self, stop: Stop) -> Iterator[FileInfo]:
-        """Read every file, in worker processes."""
-        load = partial(FileInspector, self.root, self._config.faces, self._config.recognizer)
-        for result in run_in_workers(load, FileInspector.inspect, list(self.entries), self._config.workers, stop):
-            if isinstance(result, Crash):
-                yield FileInfo(result.job, result.error.reason)
-            else:
-                yield result
+        """Read every file, in worker processes.
+
+        Raises:
+            ConfigError: the device is not there.
+        """
+        config = self._config
+        load = partial(FileInspector, self.root, config.faces, config.recognizer)
+        with networks_on(config.device if config.faces else "cpu", load) as load_there:
+            for result in run_in_workers(load_there, FileInspector.inspect, list(self.entries), config.workers, stop):
+                yield FileInfo(result.job, result.error.reason) if isinstance(result, Crash) else result
 
     def summarize(self, infos: list[FileInfo]) -> dict[str, Any]:
         """Run all checks; return the JSON document with ``defects``, ``notes`` and counts."""

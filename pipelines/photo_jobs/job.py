@@ -15,6 +15,7 @@ from typing import Any, Generic, TypeVar
 
 import cv2
 
+from pipelines.photo_jobs.device_networks import networks_on
 from pipelines.photo_jobs.timed import TimedPhoto
 from pipelines.runtime.config import BulkConfig
 from pipelines.runtime.image_writer import OutputFormat, encode_output, write_output
@@ -24,7 +25,7 @@ from pipelines.runtime.ray_backend import RayStage, run_on_ray
 from pipelines.runtime.run import Work, run_bulk
 from pipelines.runtime.stage_timer import StageSeconds, record_stages, stage
 from pipelines.runtime.worker_pool import Crash, run_in_workers
-from toolkit.errors import PhotoError, PhotoFailed
+from toolkit.errors import ConfigError, PhotoError, PhotoFailed
 from toolkit.photos.decode import Photo, read_bytes
 from toolkit.photos.types import Image
 from toolkit.records.ledger import Outcome, error_outcome
@@ -107,9 +108,11 @@ def run_photo_jobs(
         stop: see :data:`pipelines.runtime.interrupt.Stop`.
 
     Raises:
-        ConfigError: OUT or a model cannot be used.
+        ConfigError: OUT, a model or the device cannot be used.
     """
     work = partial(process_and_write, plan.source, plan.out, encode, settings)
+    if bulk.engine == "ray" and bulk.device not in ("auto", "cpu"):
+        raise ConfigError(f"device={bulk.device!r} with engine ray: its processes run on the CPU; leave one out")
     local = spread(load, work, bulk, stop)
     if bulk.engine == "ray":
         stages = [RayStage(load, partial(map_block, work))]
@@ -118,11 +121,19 @@ def run_photo_jobs(
 
 
 def spread(load: Callable[[], Any], work: Callable[[Any, Job], Outcome], bulk: BulkConfig, stop: Stop) -> Work:
-    """Make the work of :func:`pipelines.runtime.run.run_bulk` from what a worker process does to one photo."""
+    """Make the work of :func:`pipelines.runtime.run.run_bulk` from what a worker process does to one photo.
+
+    Raises:
+        ConfigError: the device is not there.
+    """
+    networks = networks_on(bulk.device, load)
 
     def run(jobs: Sequence[Job]) -> Iterator[Outcome]:
-        for result in run_in_workers(load, work, jobs, bulk.workers, stop, limits=bulk.limits):
-            yield crash_outcome(result) if isinstance(result, Crash) else result
+        if not jobs:
+            return
+        with networks as load_there:
+            for result in run_in_workers(load_there, work, jobs, bulk.workers, stop, limits=bulk.limits):
+                yield crash_outcome(result) if isinstance(result, Crash) else result
 
     return run
 

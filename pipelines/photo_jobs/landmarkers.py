@@ -1,9 +1,5 @@
 """Landmarkers for worker processes."""
 
-import gc
-import sys
-from types import ModuleType
-
 import cv2
 import numpy as np
 
@@ -17,7 +13,7 @@ BORDER = 0.3  # of the longer side: see with_border
 
 
 def worker_landmarker(find: FindConfig | None = None) -> Landmarker:
-    """Load a landmarker for a worker process: on one thread, timed, without imports that only notebooks need.
+    """Load a landmarker for a worker process: on one thread, timed.
 
     Args:
         find: its settings; None means the defaults.
@@ -26,18 +22,7 @@ def worker_landmarker(find: FindConfig | None = None) -> Landmarker:
         ConfigError: a model cannot be used.
     """
     cv2.setNumThreads(1)  # the worker processes fill the cores; threads inside each would compete for them
-    if find is None or find.is_built_in:
-        _skip_matplotlib()
-    landmarker = TimedLandmarker(open_landmarker(find))
-    gc.freeze()  # MediaPipe creates many objects that live as long as the process: collections need not visit them
-    return landmarker
-
-
-def _skip_matplotlib() -> None:
-    """MediaPipe imports matplotlib for drawings that no worker makes: half of a worker's start, and 60 MB."""
-    if "mediapipe" not in sys.modules and "matplotlib" not in sys.modules:
-        for name in ("matplotlib", "matplotlib.pyplot"):
-            sys.modules[name] = ModuleType(name)
+    return TimedLandmarker(open_landmarker(find))
 
 
 def with_border(crop: Image) -> tuple[Image, int]:

@@ -1,6 +1,6 @@
 """Settings that several commands share, and the checks of all settings.
 
-Each command's own settings are in the ``config.py`` of its stage. Those files import neither torch nor MediaPipe, so
+Each command's own settings are in the ``config.py`` of its stage. Those files import neither torch nor ONNX Runtime, so
 ``--help`` answers at once and worker processes stay small.
 """
 
@@ -38,17 +38,19 @@ class JobLimits:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BulkConfig:
-    """How a bulk run works; nothing here changes an output."""
+    """How a bulk run works; nothing here changes an output, but for rounding on a GPU."""
 
     workers: int = field(default_factory=all_cores)  # processes
     overwrite: bool = False  # process finished inputs again
     shard: tuple[int, int] = (0, 1)  # (i, n): the i-th of n parts of the photos, for n machines
     engine: Engine = "local"  # processes of this machine, or Ray
+    device: str = "auto"  # of the networks: auto, cpu, cuda or cuda:i
     limits: JobLimits = field(default_factory=JobLimits)  # of one photo
 
     def __post_init__(self) -> None:
         require_workers(self.workers)
         require_choice("engine", self.engine, Engine)
+        require_device_name(self.device)
         part, parts = self.shard
         if not 0 <= part < parts <= MAX_SHARDS:
             raise ConfigError(
@@ -112,13 +114,6 @@ def require_device_name(device: str) -> None:
     """Require a device's name; whether the device exists is known only to torch."""
     if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", device):
         raise ConfigError(f"device={device!r}: choose auto, cpu, cuda or cuda:i")
-
-
-def require_cpu(device: str) -> None:
-    """Require a device that runs the landmark models: a GPU asked for by name is an error, never a silent CPU run."""
-    require_device_name(device)
-    if device not in ("auto", "cpu"):
-        raise ConfigError(f"device={device!r}: the landmark models run on the CPU; use --device cpu or leave it out")
 
 
 def _plain(value: float) -> str:

@@ -1,77 +1,70 @@
-"""The devices that a command runs on. A missing GPU that was asked for is an error, never a silent CPU run."""
+"""The devices that a command runs on, named as torch names them: ``cpu``, ``cuda:0``.
 
-import os
-from typing import Any
+A missing GPU that was asked for is an error, never a silent CPU run. torch is imported only where there may be a GPU.
+"""
 
-import torch
-from lightning_fabric import Fabric
-from lightning_fabric.strategies.ddp import DDPStrategy
+import ctypes
+import sys
+from pathlib import Path
 
+from pipelines.extras import is_installed, require_extra
 from toolkit.errors import ConfigError
 
+AMD_GPUS = Path("/dev/kfd")  # there if the kernel drives one
 
-def choose_device(name: str) -> torch.device:
+
+def choose_device(name: str) -> str:
     """Turn ``auto``, ``cpu``, ``cuda`` or ``cuda:i`` into a device; ``auto`` takes the first GPU where there is one.
 
     Raises:
-        ConfigError: another name, or a GPU that is not there.
+        ConfigError: another name, a GPU that is not there, or one without torch.
     """
-    if name == "auto":
-        return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
-    if name == "cpu":
-        return torch.device("cpu")
+    if name == "cpu" or (name == "auto" and not _may_have_gpu()):
+        return "cpu"
     kind, _, number = name.partition(":")
-    if kind != "cuda" or not (number == "" or number.isdecimal()):
-        raise ConfigError(f"device={name!r}: choose auto, cpu, cuda or cuda:i")
+    if name != "auto":
+        if kind != "cuda" or not (number == "" or number.isdecimal()):
+            raise ConfigError(f"device={name!r}: choose auto, cpu, cuda or cuda:i")
+        require_extra("train", f"device={name!r}", "torch", instead="--device cpu")
+    import torch
+
+    if name == "auto":
+        return "cuda:0" if torch.cuda.is_available() else "cpu"
     found = torch.cuda.device_count()
     if int(number or 0) >= found:
         raise ConfigError(
             f"device={name!r}: torch {torch.__version__} sees {found} GPUs; use --device cpu or fix the driver"
         )
-    return torch.device("cuda", int(number or 0))
+    return f"cuda:{int(number or 0)}"
 
 
-def bulk_devices(name: str) -> list[torch.device]:
+def bulk_devices(name: str) -> list[str]:
     """The same for runs that use every GPU of the machine: all of them for ``auto`` and ``cuda``, one for ``cuda:i``.
 
     Raises:
         ConfigError: as :func:`choose_device` does.
     """
     first = choose_device(name)
-    if first.type == "cpu" or ":" in name:
+    if first == "cpu" or ":" in name:
         return [first]
-    return [torch.device("cuda", number) for number in range(torch.cuda.device_count())]
+    import torch
+
+    return [f"cuda:{number}" for number in range(torch.cuda.device_count())]
 
 
-def open_fabric(precision: str, device: str, devices: int) -> Fabric:
-    """Lightning Fabric on one device or several, launched.
+def is_gpu(device: str) -> bool:
+    """Return whether a device is a GPU."""
+    return device != "cpu"
 
-    Under ``torchrun`` and SLURM the launcher says how many processes there are; otherwise, with
-    ``devices`` above 1, Fabric starts the other processes by running the same command again.
 
-    Args:
-        precision: ``32``, or ``bf16`` for mixed precision.
-        device: auto, cpu, cuda or cuda:i.
-        devices: of this machine; above 1 it takes the first ones of that kind.
-
-    Raises:
-        ConfigError: a device that is not there.
-    """
-    chosen = choose_device(device)
-    local = int(os.environ.get("LOCAL_WORLD_SIZE") or os.environ.get("SLURM_NTASKS_PER_NODE") or devices)
-    nodes = int(os.environ.get("SLURM_NNODES") or int(os.environ.get("WORLD_SIZE", local)) // local)
-    several = local * nodes > 1
-    if chosen.type == "cuda" and local > torch.cuda.device_count():
-        raise ConfigError(f"devices={local}: torch sees {torch.cuda.device_count()} GPUs; use fewer")
-    one: Any = [chosen.index or 0] if chosen.type == "cuda" else 1
-    fabric = Fabric(
-        accelerator=chosen.type,
-        devices=local if several else one,
-        num_nodes=nodes,
-        # Generators pass twice before one backward; the batch norms' numbers must not be rewritten in between.
-        strategy=DDPStrategy(broadcast_buffers=False) if several else "auto",
-        precision="bf16-mixed" if precision == "bf16" else "32-true",
-    )
-    if several:
-        fabric.launch()
-    return fabric
+def _may_have_gpu() -> bool:
+    """Whether torch could see a GPU. Asking torch takes two seconds, so the driver is looked for first."""
+    if not is_installed("torch"):
+        return False
+    if sys.platform != "linux" or AMD_GPUS.exists():
+        return True
+    try:
+        ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return False
+    return True

@@ -4,7 +4,6 @@ Photos are blocks of a Ray Data set, stages are actors; the ledger is written by
 and OUT must be the same folders on all machines, and frontalize must be installed on each.
 """
 
-import importlib
 import logging
 import os
 import pickle
@@ -14,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from pipelines.extras import require_extra
 from pipelines.runtime.interrupt import Stop
 from pipelines.runtime.plan import Job
 from pipelines.runtime.run import Work
@@ -47,7 +47,7 @@ def run_on_ray(stages: Sequence[RayStage], per_block: int, workers: int, stop: S
     Raises:
         ConfigError: Ray is not installed, or there is no cluster at RAY_ADDRESS.
     """
-    _import_ray()  # a missing extra is an error before the first photo
+    require_extra("ray", "engine ray", "ray.data", "pyarrow", instead="--engine local")
 
     def work(jobs: Sequence[Job]) -> Iterator[Outcome]:
         open_jobs = {job.input: job for job in jobs}
@@ -141,13 +141,3 @@ def _session(workers: int) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
-
-
-def _import_ray() -> None:
-    for name in ("ray.data", "pyarrow"):
-        try:
-            importlib.import_module(name)
-        except ImportError as error:
-            raise ConfigError(
-                f"engine ray: {error.name or error} cannot be loaded; pip install 'frontalize[ray]', or --engine local"
-            ) from error

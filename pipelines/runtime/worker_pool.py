@@ -42,7 +42,7 @@ LOAD_TIMEOUT = 600.0  # seconds for a worker to load its models, on a busy machi
 ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1")
 MAX_LOAD_DEATHS = 3  # workers in a row that died while loading: no photo is at fault
 
-_spawn = multiprocessing.get_context("spawn")  # a forked copy of a process with threads (MediaPipe, torch) can deadlock
+_spawn = multiprocessing.get_context("spawn")  # a forked copy of a process with threads, as torch's, can deadlock
 
 
 def run_in_workers(

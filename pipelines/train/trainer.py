@@ -14,7 +14,6 @@ import torch
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from pipelines.runtime.devices import open_fabric
 from pipelines.runtime.interrupt import Stop
 from pipelines.runtime.renamed import RENAMED_TENSORS
 from pipelines.train.config import TrainConfig
@@ -22,6 +21,7 @@ from pipelines.train.contour_weights import contour_weights
 from pipelines.train.data.batches import Loader, LoaderSpec, PairBatch
 from pipelines.train.data.dali_loader import DaliLoader
 from pipelines.train.data.torch_loader import TorchLoader, load_pairs
+from pipelines.train.fabric import open_fabric
 from pipelines.train.recipes.recipe import Recipe, RecipeConfig, Setup, StepInfo, TrainingSet, make_card
 from pipelines.train.recipes.registry import make_recipe, networks_of, normalization_of, recipe_settings
 from pipelines.train.run_folder import Metrics, claim_run, require_same_config

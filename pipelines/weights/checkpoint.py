@@ -1,11 +1,10 @@
 """Weights and training state on disk: tensors and plain values; loading them runs no code."""
 
 import json
-import math
 import struct
 import zipfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -16,13 +15,10 @@ from safetensors.torch import save as to_safetensors
 from torch import nn
 
 from models.registry import GENERATORS
-from pipelines.weights.normalization import Normalization
+from pipelines.weights.card import SCHEMA, read_card, require_card_numbers
+from pipelines.weights.card import GeneratorCard as GeneratorCard
 from toolkit.errors import CheckpointError, ConfigError
-from toolkit.geometry.crop import TEMPLATES, Template
 from toolkit.photos.files import write_atomic
-
-MAX_CARD_NUMBER = 4096  # of pixels, channels, classes in a card
-SCHEMA = 1  # of both kinds of file; incremented when an older reader could misread a newer file
 
 # What torch's reader raises on damaged files, as seen in tests.
 _DAMAGED = (
@@ -40,22 +36,6 @@ _DAMAGED = (
     zipfile.BadZipFile,
     UnpicklingError,
 )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class GeneratorCard:
-    """What it takes to rebuild a generator and to prepare its inputs; stored inside the weights file."""
-
-    architecture: str  # the name of its class in models.registry, or in a user's recipe file
-    image_size: int  # px per side, of input and output
-    template: Template  # the crop it was trained on
-    normalization: Normalization
-    recipe: str  # the name of a recipe, or the path of a user's recipe file
-    step: int  # optimizer steps of the training
-    shape: dict[str, int] = field(default_factory=dict)  # keyword arguments of its class, each 1 to MAX_CARD_NUMBER
-    attributes: list[str] = field(default_factory=list)  # names of the attributes that condition it, in their order
-    load_size: int | None = None  # px per side of the crop whose middle is its input; None: image_size
-    schema: int = SCHEMA
 
 
 def save_generator(path: Path, generator: nn.Module, card: GeneratorCard) -> None:
@@ -82,9 +62,11 @@ def load_generator(
     """
     if not path.is_file():
         raise CheckpointError(f"model {path}: no such file; train one with `frontalize train`, then give its path")
+    card = read_card(path)
+    if card.architecture not in networks:
+        raise CheckpointError(f"model {path}: {_unknown_network(card, networks)}")
     try:
         with safe_open(path, framework="pt") as file:
-            card = _read_card(path, (file.metadata() or {}).get("card"), networks)
             shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118
             if problem := _mismatch(networks[card.architecture], card, shapes):
                 raise CheckpointError(f"model {path}: {problem}; the file is damaged, or another network's")
@@ -133,7 +115,7 @@ def require_loadable(
             f"{', '.join(networks)}, or add its class to the networks of Entry"
         )
     try:
-        _require_card_numbers(card)
+        require_card_numbers(card)
         shapes = {name: list(value.shape) for name, value in generator.state_dict().items()}
         with torch.random.fork_rng(devices=[]):  # initial weights must not advance the training's generator
             problem = _mismatch(networks[card.architecture], card, shapes)
@@ -161,31 +143,8 @@ def _mismatch(network: type[nn.Module], card: GeneratorCard, shapes: dict[str, l
     return ""
 
 
-def _read_card(path: Path, text: str | None, networks: Mapping[str, type[nn.Module]]) -> GeneratorCard:
-    if text is None:
-        raise CheckpointError(f"model {path}: safetensors without a card; give the generator.safetensors of a run")
-    try:
-        return _checked_card(path, json.loads(text), networks)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise CheckpointError(f"model {path}: its card is damaged ({error!r}); take the run's own file") from error
-
-
-def _checked_card(path: Path, values: dict[str, Any], networks: Mapping[str, type[nn.Module]]) -> GeneratorCard:
-    if values.get("schema", 0) > SCHEMA:
-        raise CheckpointError(
-            f"model {path}: schema {values['schema']}, this version reads {SCHEMA}; update frontalize"
-        )
-    if values["template"] not in TEMPLATES:
-        raise CheckpointError(f"model {path}: unknown crop {values['template']!r}; known are {', '.join(TEMPLATES)}")
-    if values["architecture"] not in networks:
-        raise CheckpointError(f"model {path}: {_unknown_network(values, networks)}")
-    card = GeneratorCard(**{**values, "normalization": Normalization(**values["normalization"])})
-    _require_card_numbers(card)
-    return card
-
-
-def _unknown_network(values: dict[str, Any], networks: Mapping[str, type[nn.Module]]) -> str:
-    architecture, recipe = _printable(str(values["architecture"])), _printable(Path(str(values["recipe"])).name)
+def _unknown_network(card: GeneratorCard, networks: Mapping[str, type[nn.Module]]) -> str:
+    architecture, recipe = _printable(card.architecture), _printable(Path(card.recipe).name)
     if not recipe.endswith(".py"):
         return f"unknown network {architecture} of recipe {recipe}; known are {', '.join(networks)}"
     if own := [name for name in networks if name not in GENERATORS]:
@@ -196,20 +155,6 @@ def _unknown_network(values: dict[str, Any], networks: Mapping[str, type[nn.Modu
 def _printable(text: str) -> str:
     """A short text as it is; one that could write control characters to a terminal, or a long one, as its repr."""
     return text if text.isprintable() and len(text) <= 100 else repr(text[:100])
-
-
-def _require_card_numbers(card: GeneratorCard) -> None:
-    """Bound the numbers of a card, so that a damaged one allocates no memory.
-
-    Raises:
-        ValueError: out of bounds.
-    """
-    counts = {**card.shape, "image_size": card.image_size, "load_size": card.load_size or card.image_size}
-    for name, value in counts.items():
-        if type(value) is not int or not 1 <= value <= MAX_CARD_NUMBER:
-            raise ValueError(f"{name} is {value!r}, must be an integer from 1 to {MAX_CARD_NUMBER}")
-    if not (card.normalization.scale > 0 and math.isfinite(card.normalization.mean + card.normalization.scale)):
-        raise ValueError(f"its normalization is {card.normalization}")
 
 
 def save_state(path: Path, state: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ from pipelines.commands.terminal.console import Console, describe
 from pipelines.commands.terminal.options import ALL, CORES, Device, Json, MaxRejects, Overwrite, Quiet, Source, Workers
 from pipelines.pairs.build import build_pairs, require_pairs
 from pipelines.pairs.config import PairsConfig
-from pipelines.runtime.config import BulkConfig, require_cpu
+from pipelines.runtime.config import BulkConfig
 from pipelines.runtime.interrupt import Interrupt
 from pipelines.runtime.plan import separate_folders
 from toolkit.photos.files import list_photos
@@ -47,8 +47,7 @@ def build(
         valid_max_rejects(max_rejects),
         Console(json, quiet),
     )
-    bulk = BulkConfig(workers=workers, overwrite=overwrite)
-    require_cpu(device)
+    bulk = BulkConfig(workers=workers, overwrite=overwrite, device=device)
     with Interrupt() as stop:
         source, out = separate_folders(source, out)
         aligned = source

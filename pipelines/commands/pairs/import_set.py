@@ -22,7 +22,7 @@ from pipelines.commands.terminal.options import (
 )
 from pipelines.pairs.config import AlignPolicy, ImportConfig, KnownSet
 from pipelines.pairs.import_sets import CROPS, make_crops, place_crops, plan_import
-from pipelines.runtime.config import BulkConfig, ImageFormat, require_cpu
+from pipelines.runtime.config import BulkConfig, ImageFormat
 from pipelines.runtime.interrupt import Interrupt
 from pipelines.runtime.plan import separate_folders
 
@@ -53,11 +53,10 @@ def import_set(
     """Import a published dataset, with its poses, lights, people and attributes as labels."""
     config = ImportConfig(kind=kind, size=size, align=align, light=light, format=format, quality=quality)
     bulk, limit, console = (
-        BulkConfig(workers=workers, overwrite=overwrite),
+        BulkConfig(workers=workers, overwrite=overwrite, device=device),
         valid_max_rejects(max_rejects),
         Console(json, quiet),
     )
-    require_cpu(device)
     with Interrupt() as stop:
         source, out = separate_folders(source, out)
         crops, listing = plan_import(make_plan(source, out / CROPS, console, exclude=out), config)

@@ -22,7 +22,7 @@ from pipelines.commands.terminal.options import (
 )
 from pipelines.pairs.config import SynthConfig
 from pipelines.pairs.synthesize import as_subjects, synthesize_pairs
-from pipelines.runtime.config import BulkConfig, ImageFormat, require_cpu
+from pipelines.runtime.config import BulkConfig, ImageFormat
 from pipelines.runtime.interrupt import Interrupt
 
 SYNTH = SynthConfig()
@@ -81,11 +81,10 @@ def synth(
         quality=quality,
     )
     bulk, limit, console = (
-        BulkConfig(workers=workers, overwrite=overwrite),
+        BulkConfig(workers=workers, overwrite=overwrite, device=device),
         valid_max_rejects(max_rejects),
         Console(json, quiet),
     )
-    require_cpu(device)
     with Interrupt() as stop:
         plan = as_subjects(make_plan(source, out, console))
         run_and_report(console, plan, synthesize_pairs(plan, config, bulk, stop), "rotating", limit, stop)

@@ -9,7 +9,6 @@ from pipelines.commands.terminal.console import INTERRUPTED, Console
 from pipelines.commands.terminal.options import CORES, Dataset, Device, Json, Quiet, Workers
 from pipelines.pairs.config import VerifyConfig
 from pipelines.pairs.verify import Verification
-from pipelines.runtime.config import require_cpu
 from pipelines.runtime.interrupt import Interrupt
 
 MAX_ROWS = 10  # printed of each kind; --json has all
@@ -29,8 +28,8 @@ def verify(
 ) -> None:
     """Check a paired set: orphans, mispairings, unreadable files, wrong crops, duplicates, people in two splits."""
     console = Console(json, quiet)
-    require_cpu(device)
-    verification = Verification(dataset, VerifyConfig(faces=faces, recognizer=recognizer, workers=workers))
+    config = VerifyConfig(faces=faces, recognizer=recognizer, workers=workers, device=device)
+    verification = Verification(dataset, config)
     with Interrupt() as stop:
         infos = list(console.track(verification.inspect(stop), "checking", len(verification.entries), lambda _: ""))
         if stop.pressed:

@@ -131,7 +131,7 @@ def read_pair_labels(
     lamps = "light_strength" in labels.columns
     if poses and np.isnan(yaw).all():
         raise DatasetError(f"{root}: labels.csv has no yaw of any input, which this recipe needs; build the set again")
-    wrong = np.flatnonzero(~lamps & ~np.isnan(light) & ((light % 1 != 0) | (light < 0) | (light >= _MOST_LIGHTS)))
+    wrong = np.flatnonzero((not lamps) & ~np.isnan(light) & ((light % 1 != 0) | (light < 0) | (light >= _MOST_LIGHTS)))
     if len(wrong):
         raise DatasetError(
             f"{root}: labels.csv: light of {files[wrong[0]]} is {light[wrong[0]]:g}; numbers of lights are 0, 1, 2 "

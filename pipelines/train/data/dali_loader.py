@@ -24,9 +24,9 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 from torch.utils.dlpack import from_dlpack
 
+from pipelines.extras import require_extra
 from pipelines.train.data.batches import LoaderSpec, PairBatch
 from pipelines.train.data.pair_reader import PairReader, Sample
-from toolkit.errors import ConfigError
 from toolkit.photos.decode import decode_photo, read_bytes
 from toolkit.photos.files import encode_image
 
@@ -159,10 +159,9 @@ def is_decoded_alike(data: bytes) -> bool:
 
 
 def _import_dali() -> Any:
-    try:
-        from nvidia import dali
-    except ImportError as error:
-        raise ConfigError("DALI is not installed; `pip install nvidia-dali-cuda120`, or use --loader torch") from error
+    require_extra("train", "the loader dali", "nvidia.dali", instead="--loader torch")
+    from nvidia import dali
+
     return dali
 
 

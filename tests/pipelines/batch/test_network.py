@@ -7,15 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from pipelines.weights.generator import Generator
+from pipelines.weights.torch_generator import TorchGenerator
 from tests.conftest import FRONTALIZE, Run, tree
 from tests.killing import end_halfway, rows_in
 from toolkit.errors import ConfigError
 from toolkit.photos.decode import read_photo
 from toolkit.photos.files import encode_image
 from toolkit.records.ledger import read_ledger
-
-CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +68,7 @@ def test_aligned_crops_go_straight_in(photos: Path, untrained: Path, run: Run, t
 
 def test_a_face_does_not_depend_on_its_neighbours(untrained: Path) -> None:
     """Bit for bit: what makes a resumed run equal to an undisturbed one."""
-    generator = Generator(untrained, 8, CPU)
+    generator = TorchGenerator(untrained, 8, "cpu")
     crops = list(np.random.default_rng(0).integers(0, 255, (8, 128, 128, 3), np.uint8))
     together = generator([[crop] for crop in crops])
     assert len({face.tobytes() for face in together}) == 8
@@ -79,12 +77,12 @@ def test_a_face_does_not_depend_on_its_neighbours(untrained: Path) -> None:
         np.testing.assert_array_equal(generator([[crop] for crop in crops[place:]])[0], together[place])
     threads = torch.get_num_threads()
     torch.set_num_threads(3)
-    np.testing.assert_array_equal(Generator(untrained, 5, CPU)([[crop] for crop in crops * 2]), together * 2)
+    np.testing.assert_array_equal(TorchGenerator(untrained, 5, "cpu")([[crop] for crop in crops * 2]), together * 2)
     torch.set_num_threads(threads)
 
 
 def test_a_gpu_short_of_memory_gets_smaller_batches(untrained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    generator, tried = Generator(untrained, 8, CPU), []
+    generator, tried = TorchGenerator(untrained, 8, "cpu"), []
     crops = [[crop] for crop in np.random.default_rng(0).integers(0, 255, (8, 128, 128, 3), np.uint8)]
     whole = generator(crops)
     inner: Callable[[torch.Tensor], torch.Tensor] = generator._net.forward

@@ -2,6 +2,7 @@ import dataclasses
 import json
 import subprocess
 import sys
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +81,7 @@ def test_every_verb_explains_itself(words: tuple[str, ...], run: Run) -> None:
 
 def test_help_loads_no_heavy_library() -> None:
     """Worker processes import the command line again: what it loads, they all load."""
-    heavy = ("torch", "mediapipe", "nvidia", "skimage", "jinja2")
+    heavy = ("torch", "mediapipe", "nvidia", "skimage", "jinja2", "onnxruntime")
     script = f"import sys, pipelines.cli; print([name for name in {heavy} if name in sys.modules])"
     found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
@@ -92,9 +93,35 @@ def test_doctor_says_that_the_cpu_path_works(run: Run) -> None:
     document = json.loads(result.stdout)
     checks = {check["name"]: check for check in document["checks"]}
     assert document["ok"]
-    assert checks.keys() >= {"Python", "mediapipe", "torch", "landmark models", "DALI on the CPU", "CUDA", "disk"}
-    assert checks["mediapipe"]["found"] == "0.10.21"
-    assert checks["landmark models"]["verdict"] == "ok"
+    assert checks.keys() >= {"Python", "onnxruntime", "torch", "landmark models", "refiner", "CUDA", "disk"}
+    assert (checks["Python"]["wanted"], checks["Python"]["verdict"]) == (">=3.11", "ok")
+    assert checks["onnxruntime"]["found"] == version("onnxruntime")
+    assert checks["landmark models"]["verdict"] == checks["refiner"]["verdict"] == "ok"
+
+
+def test_doctor_names_the_extra_of_what_is_missing(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    missing = ("ray", "torch", "nvidia-dali-cuda120")
+
+    def found(name: str) -> str:
+        if name in missing:
+            raise PackageNotFoundError(name)
+        return version(name)
+
+    monkeypatch.setattr("pipelines.doctor.version", found)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    result = run("doctor", "--json")
+    assert result.exit_code == 0, result.stderr
+    checks = {check["name"]: check for check in json.loads(result.stdout)["checks"]}
+    assert checks["extra train"] == {
+        "name": "extra train",
+        "found": "missing: torch, nvidia-dali-cuda120",
+        "wanted": "pip install 'frontalize[train]'",
+        "verdict": "warn",
+    }
+    assert checks["extra ray"]["found"] == "missing: ray"
+    assert "'frontalize[train]'" in "".join(result.stderr.split()), "the table takes the extra's name for markup"
+    assert not checks.keys() & {"torch", "ray", "DALI on the CPU", "extra onnx", "extra dev"}
+    assert checks["CUDA"]["verdict"] == "warn"
 
 
 def test_doctor_exits_2_when_the_landmarks_do_not_load(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,6 +144,4 @@ def test_json_stands_alone_on_stdout(photos: Path, run: Run, tmp_path: Path) -> 
 
 
 def test_the_version_is_the_distributions(run: Run) -> None:
-    from importlib.metadata import version
-
     assert run("--version").stdout.strip() == version("frontalize")

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from models.losses import contrastive, masked_cross_entropy
-from pipelines.runtime.devices import open_fabric
+from pipelines.train.fabric import open_fabric
 from pipelines.train.recipes.recipe import Setup
 from pipelines.train.trainer import PATIENCE, DivergenceWatch
 from tests.conftest import Run

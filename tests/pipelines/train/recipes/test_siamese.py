@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from models.siamese import SiameseGenerator
-from pipelines.runtime.devices import open_fabric
 from pipelines.train.contour_weights import CONTOUR_WEIGHT, contour_weights
 from pipelines.train.data.batches import PairBatch
+from pipelines.train.fabric import open_fabric
 from pipelines.train.recipes.recipe import Setup, StepInfo, TrainingSet
 from pipelines.train.recipes.registry import make_recipe, recipe_settings
 from pipelines.train.trainer import Training

@@ -1,0 +1,57 @@
+"""The built-in refiner, run by ONNX Runtime on the CPU."""
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from pipelines.runtime.config import all_cores
+from pipelines.weights.card import read_card
+from pipelines.weights.generator import CPU_BATCH_SIZE, NetworkInput
+from pipelines.weights.normalization import denormalize, normalize
+from toolkit.networks.runtime import OnnxNetwork
+from toolkit.photos.types import Image
+from toolkit.views.frontal import ViewInputs
+
+
+class OnnxGenerator:
+    """Runs a generator of frontal views that `frontalize export` wrote; see
+    :class:`pipelines.weights.generator.Generator`.
+
+    Args:
+        path: its ``.safetensors``, beside which lies its ``.onnx``.
+
+    Raises:
+        ConfigError: one of the two files is missing or damaged.
+    """
+
+    takes_frontal_view = True
+
+    def __init__(self, path: Path) -> None:
+        self.card = read_card(path)
+        self.side = self.card.image_size
+        self._network = OnnxNetwork(path.with_suffix(".onnx"), "model ", "install frontalize again")
+        self._threads = ThreadPoolExecutor(_thread_count())
+
+    def __call__(self, photos: Sequence[NetworkInput]) -> list[Image]:
+        """See :class:`pipelines.weights.generator.Generator`."""
+        views = [photo for photo in photos if not isinstance(photo, ViewInputs)]
+        if len(views) < len(photos):
+            raise ValueError("inputs of views are for GPUs; on the CPU this generator takes the views themselves")
+        parts = [views[start : start + CPU_BATCH_SIZE] for start in range(0, len(views), CPU_BATCH_SIZE)]
+        return [face for faces in self._threads.map(self._pass, parts) for face in faces]
+
+    def _pass(self, photos: Sequence[Sequence[Image]]) -> list[Image]:
+        views, masks = (np.stack(images) for images in zip(*photos, strict=True))
+        [faces] = self._network(
+            normalize(views, self.card.normalization), masks[:, None].astype(np.float32) / np.float32(255)
+        )
+        return denormalize(faces, self.card.normalization)
+
+
+def _thread_count() -> int:
+    """Passes at a time: one per core, or what OMP_NUM_THREADS says, as with torch. Ray sets it for its processes."""
+    given = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    return int(given) if given.isdecimal() and int(given) else all_cores()

@@ -1,0 +1,144 @@
+"""The built-in refiner through ONNX Runtime: torch's faces, the same whatever else is in a batch."""
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file
+
+from pipelines.photo_jobs.views import as_mask
+from pipelines.weights.card import read_card
+from pipelines.weights.checkpoint import load_generator
+from pipelines.weights.generator import BUILT_IN, open_generator, weights_path
+from pipelines.weights.normalization import Normalization, denormalize, normalize, to_images
+from pipelines.weights.onnx_generator import OnnxGenerator
+from tests.faces import FACES
+from toolkit.errors import ConfigError
+from toolkit.landmarks.finder import open_landmarker
+from toolkit.networks.runtime import OnnxNetwork
+from toolkit.photos.decode import read_photo
+from toolkit.photos.types import Image
+from toolkit.views.frontal import frontal_view
+
+REFINER = weights_path("refiner")
+Views = list[tuple[Image, Image]]
+
+
+@pytest.fixture(scope="module")
+def views() -> dict[int, Views]:
+    """Frontal views of the London faces and their visibility, by side."""
+    finder, found = open_landmarker(), {}
+    photos = [read_photo(path) for path in sorted(FACES.glob("*.jpg"))]
+    faces = [(photo, finder.find(photo)[0]) for photo in photos]
+    for size in (96, 128, 256):
+        drawn = (frontal_view(photo, face, size) for photo, face in faces)
+        found[size] = [(view, as_mask(visibility)) for view, visibility in drawn]
+    return found
+
+
+@pytest.mark.parametrize("size", [96, 128, 256])
+def test_the_network_gives_torchs_numbers(size: int, views: dict[int, Views]) -> None:
+    net, card = load_generator(REFINER, torch.device("cpu"))
+    images = normalize(np.stack([view for view, _ in views[size]]), card.normalization)
+    masks = np.stack([mask for _, mask in views[size]])[:, None].astype(np.float32) / 255
+    [actual] = OnnxNetwork(REFINER.with_suffix(".onnx"))(images, masks)
+    with torch.inference_mode():
+        wanted = net(torch.from_numpy(images), torch.from_numpy(masks))
+    assert np.abs(images - wanted.numpy()).max() > 0.1  # it does change the views
+    np.testing.assert_allclose(actual, wanted, atol=1e-4, rtol=0)
+    one = np.array(denormalize(actual, card.normalization), int)
+    other = np.array(to_images(wanted, card.normalization), int)
+    assert np.abs(one - other).max() <= 1
+    assert np.abs(one - other).mean() < 1e-3
+
+
+def test_a_face_does_not_depend_on_batch_neighbours_or_threads(
+    views: dict[int, Views], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    some = views[128] * 2
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    one_thread, [face, *_] = OnnxGenerator(REFINER), OnnxGenerator(REFINER)(some[:1])
+    together = one_thread(some)
+    assert len({face.tobytes() for face in together}) == len(views[128]) > 8
+    np.testing.assert_array_equal(face, together[0])
+    for start, count in ((0, 3), (1, 9), (5, 1), (11, 13)):
+        np.testing.assert_array_equal(one_thread(some[start : start + count]), together[start : start + count])
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    three_threads = OnnxGenerator(REFINER)
+    for _ in range(3):
+        np.testing.assert_array_equal(three_threads(some), together)
+
+
+def test_without_torch_the_faces_are_the_same(views: dict[int, Views], tmp_path: Path) -> None:
+    np.savez(tmp_path / "views.npz", view=[view for view, _ in views[128]], mask=[mask for _, mask in views[128]])
+    script = (
+        "import sys, numpy as np; sys.modules['torch'] = sys.modules['safetensors'] = None\n"
+        "from pipelines.weights.generator import open_generator\n"
+        "given = np.load(sys.argv[1])\n"
+        "np.save(sys.argv[2], open_generator('refiner')(list(zip(given['view'], given['mask']))))"
+    )
+    words = [sys.executable, "-c", script, str(tmp_path / "views.npz"), str(tmp_path / "faces.npy")]
+    subprocess.run(words, check=True, env=os.environ | {"OMP_NUM_THREADS": "2"})
+    np.testing.assert_array_equal(np.load(tmp_path / "faces.npy"), open_generator("refiner")(views[128]))
+
+
+def test_the_weights_are_those_of_the_safetensors() -> None:
+    onnx = pytest.importorskip("onnx", reason="the extra onnx is not installed")
+    graph = onnx.load(REFINER.with_suffix(".onnx")).graph
+    halves = {node.output[0]: node.input[0] for node in graph.node if node.op_type == "Cast"}
+    halves["stem.weight"] = halves[next(node.input[1] for node in graph.node if node.op_type == "Conv")]
+    stored = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    for name, tensor in load_file(REFINER).items():
+        kept, wanted = stored[halves[name]], tensor.numpy()
+        assert kept.dtype == wanted.dtype == np.float16
+        np.testing.assert_array_equal(kept, spread(wanted) if name == "stem.weight" else wanted)
+
+
+def spread(weights: NDArray[np.float16]) -> NDArray[np.float16]:
+    """The first weights for pixels that are not unshuffled: block row and column become parts of the tap's place."""
+    spread_weights = np.zeros((len(weights), 8, 6, 6), np.float16)
+    for channel in range(32):
+        pixel, row, column = channel // 4, channel // 2 % 2, channel % 2
+        spread_weights[:, pixel, row::2, column::2] = weights[:, channel]
+    return spread_weights
+
+
+def test_both_files_have_the_same_card() -> None:
+    session = onnxruntime.InferenceSession(REFINER.with_suffix(".onnx"))
+    about = session.get_modelmeta().custom_metadata_map["card"]
+    assert json.loads(about) == dataclasses.asdict(read_card(REFINER))
+    assert (read_card(REFINER).architecture, read_card(REFINER).image_size) == ("refiner", 128)
+
+
+def test_arrays_are_normalized_as_tensors_are() -> None:
+    levels = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3), np.uint8)
+    for normalization in (Normalization(), Normalization(128, 128)):
+        images = normalize(levels, normalization)
+        plain = (torch.from_numpy(levels).permute(0, 3, 1, 2).float() - normalization.mean) / normalization.scale
+        np.testing.assert_array_equal(images, plain.numpy())
+        np.testing.assert_array_equal(denormalize(images, normalization), levels)
+        wide = np.linspace(-1.2, 1.2, 2 * 3 * 64).reshape(2, 3, 8, 8).astype(np.float32)
+        wanted = to_images(torch.from_numpy(wide), normalization)
+        np.testing.assert_array_equal(denormalize(wide, normalization), wanted)
+
+
+def test_a_missing_or_damaged_network_is_a_wrong_set_up(tmp_path: Path) -> None:
+    path = tmp_path / "refiner.safetensors"
+    path.write_bytes(REFINER.read_bytes())
+    with pytest.raises(ConfigError, match=r"refiner\.onnx: no such file; install frontalize again"):
+        OnnxGenerator(path)
+    path.with_suffix(".onnx").write_bytes(REFINER.with_suffix(".onnx").read_bytes()[:100_000])
+    with pytest.raises(ConfigError, match="install frontalize again"):
+        OnnxGenerator(path)
+
+
+def test_the_built_in_models_need_no_torch_on_the_cpu() -> None:
+    assert [name for name in BUILT_IN if isinstance(open_generator(name), OnnxGenerator)] == list(BUILT_IN)
