@@ -15,6 +15,8 @@ from toolkit.networks.runtime import OnnxNetwork
 from toolkit.photos.types import Image
 from toolkit.views.frontal import ViewInputs
 
+MAX_PIXELS = CPU_BATCH_SIZE * 128 * 128  # in a pass
+
 
 class OnnxGenerator:
     """Runs a generator of frontal views that `frontalize export` wrote; see
@@ -40,7 +42,8 @@ class OnnxGenerator:
         views = [photo for photo in photos if not isinstance(photo, ViewInputs)]
         if len(views) < len(photos):
             raise ValueError("inputs of views are for GPUs; on the CPU this generator takes the views themselves")
-        parts = [views[start : start + CPU_BATCH_SIZE] for start in range(0, len(views), CPU_BATCH_SIZE)]
+        count = _per_pass(len(views[0][0])) if views else 1
+        parts = [views[start : start + count] for start in range(0, len(views), count)]
         return [face for faces in self._threads.map(self._pass, parts) for face in faces]
 
     def _pass(self, photos: Sequence[Sequence[Image]]) -> list[Image]:
@@ -49,6 +52,11 @@ class OnnxGenerator:
             normalize(views, self.card.normalization), masks[:, None].astype(np.float32) / np.float32(255)
         )
         return denormalize(faces, self.card.normalization)
+
+
+def _per_pass(side: int) -> int:
+    """Views of that side in a pass: fewer of large ones, which is as fast and takes less memory."""
+    return max(1, min(CPU_BATCH_SIZE, MAX_PIXELS // side**2))
 
 
 def _thread_count() -> int:
