@@ -16,9 +16,9 @@ from pipelines.photo_jobs.views import as_mask
 from pipelines.weights.generator import Generator, open_generator
 from toolkit.crops.align import align_photo
 from toolkit.geometry.crop import crop_matrix
-from toolkit.landmarks.averaging import AveragedMesh
 from toolkit.landmarks.config import FindConfig
 from toolkit.landmarks.finder import open_landmarker
+from toolkit.landmarks.profiles.averaging import AveragedMesh
 from toolkit.landmarks.protocols import Landmarker
 from toolkit.photos.decode import read_photo
 from toolkit.photos.files import encode_image, write_atomic

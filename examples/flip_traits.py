@@ -104,8 +104,8 @@ def measure(run: Path, picture: Path | None) -> None:
     fractions = zip(TRAITS, correct, strict=True)
     print("trait as conditioned: " + ", ".join(f"{trait} {fraction:.2f}" for trait, fraction in fractions))
     print("flipped    changed " + "  ".join(f"{trait:>6}" for trait in TRAITS))
-    for trait, fractions in zip(TRAITS, changed, strict=True):
-        print(f"{trait:<18} " + "  ".join(f"{fraction:6.2f}" for fraction in fractions))
+    for trait, shares in zip(TRAITS, changed, strict=True):
+        print(f"{trait:<18} " + "  ".join(f"{share:6.2f}" for share in shares))
     if picture is not None:
         write_atomic(picture, encode_image(np.concatenate(rows), ".png"))
 

@@ -29,7 +29,7 @@ from toolkit.faces.depth_jitter import draw_depth_offsets
 from toolkit.faces.face import flip_landmarks, rescale_face
 from toolkit.geometry.head_pose import head_pose
 from toolkit.landmarks.finder import open_landmarker
-from toolkit.landmarks.profile_network import BROW, CHIN_ROW, EYE, INPUT_SIDE, MARGIN, NOSE_ROOT_ROW, POINTS, STRIDE
+from toolkit.landmarks.profiles.network import BROW, CHIN_ROW, EYE, INPUT_SIDE, MARGIN, NOSE_ROOT_ROW, POINTS, STRIDE
 from toolkit.photos.decode import read_photo
 from toolkit.photos.degrade import degrade
 from toolkit.photos.files import list_photos
@@ -129,7 +129,7 @@ class AugmentedViews(IterableDataset[tuple[Image, Array, bool]]):
         picture = self._pictures[random.integers(len(self._pictures)), ..., :3]
         warped = cv2.warpAffine(picture, matrix, (VIEW, VIEW), borderMode=cv2.BORDER_REFLECT)
         blurred = cv2.GaussianBlur(warped, (0, 0), random.choice([1e-3, random.uniform(0.5, 8)]))
-        return np.clip(blurred * random.uniform(0.3, 1.3) + random.uniform(-30, 50), 0, 255).astype(np.uint8)
+        return np.asarray(np.clip(blurred * random.uniform(0.3, 1.3) + random.uniform(-30, 50), 0, 255), np.uint8)
 
     def _hair(self, random: Random) -> Array:
         tint = np.array([1, random.uniform(0.7, 1), random.uniform(0.4, 1)])
@@ -265,17 +265,17 @@ def train(views: Views, steps: int) -> Network:
 
 def write(network: Network, out: Path) -> None:
     """Write ONNX for batches of any size, with weights in half precision."""
-    names = {"input_names": ["pixels"], "output_names": ["maps", "right"]}
     example = torch.zeros(2, INPUT_SIDE, INPUT_SIDE, 3, dtype=torch.uint8)
     shapes = {"pixels": {0: torch.export.Dim("batch")}}
-    torch.onnx.export(  # type: ignore[arg-type]
+    torch.onnx.export(
         network.half().float(),
         (example,),
         out,
         dynamo=True,
         external_data=False,
         dynamic_shapes=shapes,
-        **names,
+        input_names=["pixels"],
+        output_names=["maps", "right"],
     )
     model = onnx.load(out)
     remove_metadata(model)

@@ -26,9 +26,9 @@ from toolkit.geometry.crop import crop_matrix
 from toolkit.geometry.head_pose import head_pose
 from toolkit.identity.recognizer import CROP_SIDE, Recognizer
 from toolkit.identity.verification import FOLDS, area_under_curve, cross_validated_correct, mean_over_folds
-from toolkit.landmarks.averaging import AveragedMesh
 from toolkit.landmarks.config import FindConfig
 from toolkit.landmarks.finder import open_landmarker
+from toolkit.landmarks.profiles.averaging import AveragedMesh
 from toolkit.photos.decode import read_photo
 from toolkit.photos.resample import warp_crop
 from toolkit.photos.types import Image

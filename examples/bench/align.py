@@ -5,8 +5,8 @@
 
 Both are whole commands, start-up included, in turn, so that a drifting machine hits both alike.
 The bare loop decodes with OpenCV and runs the FaceMesh class of MediaPipe 0.10.21 (478 points, one face), the last
-release that has it; `align` also hashes, cuts, encodes, writes and keeps the ledger. With --megapixels, the first photos are
-enlarged to that size first and saved as phones do: JPEG, quality 90, halved colour.
+release that has it; `align` also hashes, cuts, encodes, writes and keeps the ledger. With --megapixels, the first
+photos are enlarged to that size first and saved as phones do: JPEG, quality 90, halved colour.
 """
 
 import argparse
@@ -34,8 +34,9 @@ def start_bare() -> None:
 def bare(path: Path) -> bool:
     """Decode and find; whether there was a face."""
     import cv2
+    import numpy as np
 
-    photo = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
+    photo = cv2.cvtColor(np.asarray(cv2.imread(str(path))), cv2.COLOR_BGR2RGB)
     return _mesh.process(photo).multi_face_landmarks is not None
 
 
@@ -74,11 +75,12 @@ def compare(photos: Path, rounds: int, bare_python: str) -> None:
 def enlarge(photos: Path, megapixels: float, count: int, big: Path) -> None:
     """The first photos of a folder, as a camera of that size would have saved them."""
     import cv2
+    import numpy as np
 
     for path in sorted(photos.rglob("*.jpg"))[:count]:
-        photo = cv2.imread(str(path))
+        photo = np.asarray(cv2.imread(str(path)))
         scale = (megapixels * 1e6 / (photo.shape[0] * photo.shape[1])) ** 0.5
-        photo = cv2.resize(photo, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
+        photo = np.asarray(cv2.resize(photo, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC))
         halved = [cv2.IMWRITE_JPEG_QUALITY, 90, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420]
         cv2.imwrite(str(big / path.name), photo, halved)
 

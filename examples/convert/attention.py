@@ -1,6 +1,6 @@
 """The three operations of MediaPipe's attention mesh that are no standard ones, in operations of ONNX.
 
-Source: Grishchenko et al., Attention Mesh, CVPR workshops 2020; mediapipe/util/tflite/operations.
+Source: Grishchenko et al., Attention Mesh, CVPRW 2020; mediapipe/util/tflite/operations.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from tflite_graph import Graph
+    from examples.convert.tflite_graph import Graph
 
 
 def require(known: bool, what: str) -> None:

@@ -8,7 +8,7 @@ from collections import defaultdict
 
 import numpy as np
 from onnx import NodeProto
-from tflite_graph import Array, Graph
+from examples.convert.tflite_graph import Array, Graph
 
 BLOCK = 16
 KEEPS_ZEROS = {"Conv", "Relu", "Add", "MaxPool", "Pad"}  # on channels that are zero
@@ -59,9 +59,14 @@ def _wide_values(graph: Graph, widths: dict[str, int]) -> set[str]:
             for name in (*node.input[: 1 if node.op_type == "Pad" else None], node.output[0])
             if not wide.issuperset((*node.input[: 1 if node.op_type == "Pad" else None], node.output[0]))
         }
+        narrow |= {node.input[0] for node in graph.nodes if _is_depthwise(node) and node.output[0] not in wide}
         if not wide & narrow:
             return wide
         wide -= narrow
+
+
+def _is_depthwise(node: NodeProto) -> bool:
+    return node.op_type == "Conv" and any(one.name == "group" and one.i > 1 for one in node.attribute)
 
 
 def _widen_convolution(graph: Graph, node: NodeProto, wide: set[str], widths: dict[str, int]) -> None:

@@ -2,7 +2,7 @@
 
     pip install tflite onnx
     pip download --no-deps --python-version 3.11 --only-binary=:all: mediapipe==0.10.21
-    python examples/convert/mediapipe_networks.py mediapipe-0.10.21-*.whl toolkit/networks/weights
+    python -m examples.convert.mediapipe_networks mediapipe-0.10.21-*.whl toolkit/networks/weights
 
 That wheel is the last one that contains its models (Apache-2.0). Each file takes uint8 pixels in batches of any size
 and does all that MediaPipe's graphs do with numbers alone: scaling, the detectors' anchors, sigmoids, and the
@@ -17,10 +17,10 @@ from typing import Any
 
 import numpy as np
 import onnx
-from channels import widen_channels
+from examples.convert.channels import widen_channels
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
-from tflite_graph import Graph, translate
+from examples.convert.tflite_graph import Graph, translate
 
 Array = NDArray[Any]
 Finish = Callable[[Graph], list[tuple[str, list[int | str]]]]

@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 import tflite
-from attention import require, transform_from_landmarks, transform_landmarks, transform_tensor
+from examples.convert.attention import require, transform_from_landmarks, transform_landmarks, transform_tensor
 from flatbuffers import flexbuffers
 from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, helper, numpy_helper
-from tflite_weights import read_weights
+from examples.convert.tflite_weights import read_weights
 
 Array = NDArray[Any]
 NAMES = {value: name for name, value in vars(tflite.BuiltinOperator).items() if isinstance(value, int)}
@@ -97,7 +97,7 @@ class _Translation:
     def _name(self, operation: Any) -> str:
         code = self._model.OperatorCodes(operation.OpcodeIndex())
         name = NAMES[max(code.BuiltinCode(), code.DeprecatedBuiltinCode())]
-        return code.CustomCode().decode() if name == "CUSTOM" else name
+        return str(code.CustomCode().decode()) if name == "CUSTOM" else str(name)
 
     def _shape(self, tensor: int) -> list[int]:
         return [int(one) for one in self._tflite.Tensors(tensor).ShapeAsNumpy()]
@@ -268,7 +268,8 @@ class _Translation:
 
     def _transformtensorbilinear(self, operation: Any, inputs: list[int], output: int) -> str:
         side, (_, height, width, _) = self._shape(output)[1], self._shape(inputs[0])
-        return transform_tensor(self._graph, *map(self._value, inputs), side, (height, width))
+        features, matrix = map(self._value, inputs)
+        return transform_tensor(self._graph, features, matrix, side, (height, width))
 
     def _transformlandmarks(self, operation: Any, inputs: list[int], output: int) -> str:
         self._flat.add(output)

@@ -24,7 +24,7 @@ def read_weights(model: Any) -> dict[int, Array]:
         if isinstance(data, int):  # no data: an activation
             continue
         values = data.view(DTYPES[tensor.Type()])
-        shape = tensor.ShapeAsNumpy() if tensor.ShapeLength() else ()
+        shape = np.array(tensor.ShapeAsNumpy() if tensor.ShapeLength() else [], int)
         sparsity = tensor.Sparsity()
         found[number] = values.reshape(shape) if sparsity is None else _dense(values, shape, sparsity)
     for place in range(graph.OperatorsLength()):

@@ -11,7 +11,7 @@ import numpy as np
 from pipelines.photo_jobs.views import as_mask
 from toolkit.errors import PhotoRejected
 from toolkit.faces.face import Face
-from toolkit.landmarks.averaging import AveragedMesh
+from toolkit.landmarks.profiles.averaging import AveragedMesh
 from toolkit.landmarks.protocols import Landmarker
 from toolkit.photos.degrade import degrade
 from toolkit.photos.types import Image

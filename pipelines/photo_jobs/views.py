@@ -9,8 +9,8 @@ from pipelines.runtime.plan import Job
 from toolkit.crops.align import AlignConfig, AlignedCrop, align_photo
 from toolkit.faces.face import Face, rescale_face
 from toolkit.geometry.affine import matrix_scale
-from toolkit.landmarks.averaging import AveragedMesh
 from toolkit.landmarks.config import FindConfig
+from toolkit.landmarks.profiles.averaging import AveragedMesh
 from toolkit.photos.decode import Photo
 from toolkit.photos.types import Image
 from toolkit.views.frontal import frontal_view

@@ -15,7 +15,7 @@ from toolkit.networks.runtime import OnnxNetwork
 from toolkit.photos.types import Image
 from toolkit.views.frontal import ViewInputs
 
-MAX_PIXELS = CPU_BATCH_SIZE * 128 * 128  # in a pass
+MAX_PIXELS = 4 * 128 * 128  # of the views in a pass; more are not faster, and take memory
 
 
 class OnnxGenerator:
@@ -55,7 +55,6 @@ class OnnxGenerator:
 
 
 def _per_pass(side: int) -> int:
-    """Views of that side in a pass: fewer of large ones, which is as fast and takes less memory."""
     return max(1, min(CPU_BATCH_SIZE, MAX_PIXELS // side**2))
 
 

@@ -15,7 +15,7 @@ from tests import plain_recipe
 from tests.conftest import Run
 from tests.examples.conftest import EXAMPLES, example, example_alone
 from tests.faces import FACES
-from toolkit.landmarks import profile_network
+from toolkit.landmarks.profiles import network as profile_network
 from toolkit.networks.runtime import OnnxNetwork
 from toolkit.photos.decode import read_photo
 from toolkit.photos.files import encode_image

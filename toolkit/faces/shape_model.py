@@ -196,7 +196,7 @@ def _step(
     normal, right = weighted @ jacobian.reshape(len(jacobian), -1).T, weighted @ residual.reshape(-1)
     normal[6:, 6:] += REGULARIZATION * np.eye(1 + len(modes))
     right[6:] -= REGULARIZATION * np.append(camera, coefficients)
-    solved = np.linalg.solve(normal + 1e-12 * np.eye(len(normal)), right)
+    solved = np.asarray(np.linalg.solve(normal + 1e-12 * np.eye(len(normal)), right), np.float64)
     return solved[:3], float(solved[6]), solved[7:]
 
 

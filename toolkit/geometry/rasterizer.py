@@ -79,7 +79,7 @@ def _planes(corners: Float) -> tuple[Float, NDArray[np.bool_]]:
     scale = 1 / np.where(flat, 1, twice)
     second = np.stack([cy - ay, ax - cx, (cx - ax) * ay - (cy - ay) * ax], axis=1)
     third = np.stack([ay - by, bx - ax, (by - ay) * ax - (bx - ax) * ay], axis=1)
-    return np.stack([second, third], axis=1) * scale[:, None, None], flat
+    return np.asarray(np.stack([second, third], axis=1) * scale[:, None, None], np.float32), flat
 
 
 def _nearest(

@@ -23,7 +23,7 @@ class BlazeFace:
         model_range: ``Short`` finds faces that fill much of the photo, ``Full`` smaller ones, in three times the time.
         min_score: detections with a lower score are dropped, 0 to 1.
 
-    Source: Bazarevsky et al., BlazeFace, CVPR workshops 2019.
+    Source: Bazarevsky et al., BlazeFace, CVPRW 2019.
     """
 
     def __init__(self, model_range: Range, min_score: float) -> None:

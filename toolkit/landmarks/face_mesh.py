@@ -30,7 +30,7 @@ class Fit:
 class FaceMesh:
     """Fit the mesh to squares of a photo.
 
-    Source: Grishchenko et al., Attention Mesh, CVPR workshops 2020.
+    Source: Grishchenko et al., Attention Mesh, CVPRW 2020.
     """
 
     def __init__(self) -> None:

@@ -13,15 +13,15 @@ from toolkit.errors import ConfigError, PhotoRejected
 from toolkit.faces.face import Face, overlap, remove_duplicates
 from toolkit.geometry.head_pose import head_pose
 from toolkit.landmarks import search_views
-from toolkit.landmarks.averaging import AveragedMesh
 from toolkit.landmarks.blazeface import BlazeFace
 from toolkit.landmarks.config import FindConfig
 from toolkit.landmarks.detection import MESH_MARGIN, Detection, region_around, region_of_detection
 from toolkit.landmarks.face_mesh import FaceMesh
 from toolkit.landmarks.mediapipe_tasks import TaskFaceFinder
 from toolkit.landmarks.orientation import MIN_ROTATED_SCORE, OrientationSearch, SearchedView
-from toolkit.landmarks.profile_faces import face_of_profile
-from toolkit.landmarks.profile_network import ProfilePoints
+from toolkit.landmarks.profiles.averaging import AveragedMesh
+from toolkit.landmarks.profiles.faces import face_of_profile
+from toolkit.landmarks.profiles.network import ProfilePoints
 from toolkit.landmarks.protocols import DETECTORS, LANDMARKERS, Detector, Landmarker, find_class
 from toolkit.landmarks.search_views import SearchView
 from toolkit.landmarks.yunet import YuNet

@@ -157,7 +157,7 @@ def _view_masks(view: PasteableView) -> FloatImage:
     hidden = np.asarray(cv2.GaussianBlur(hidden, (0, 0), MASK_BLUR * side), np.float32)
     share = hidden * np.clip(head / HEAD_FEATHER, 0, 1)
     if view.refined and view.turn > MIN_TURN:
-        share = np.maximum(share, _smoothstep(face / FACE_FEATHER))
+        share = np.maximum(share, _smoothstep(np.asarray(face / FACE_FEATHER, np.float32)))
     return np.stack([share, np.clip(visible / FULL_DETAIL_VISIBILITY, 0, 1) * (1 - hidden)], axis=2)
 
 
@@ -195,8 +195,8 @@ def _warp_maps(
     warp, triangles = view.warp, photo_warp_triangles()
     map_size = np.maximum(2, np.round(size * np.minimum(1.0, MAX_MAP_SIDE / size))).astype(int)
     points = (warp.target_xy - low + 0.5) * (map_size / size) - 0.5
-    points = np.column_stack([points, warp.head_xyz[:, 2]]).astype(np.float32)
-    raster = rasterize(points, triangles, (int(map_size[0]), int(map_size[1])))
+    vertices = np.asarray(np.column_stack([points, warp.head_xyz[:, 2]]), np.float32)
+    raster = rasterize(vertices, triangles, (int(map_size[0]), int(map_size[1])))
     view_xy = (view.view_xy + 0.5) * view_scale - 0.5
     values = np.column_stack([warp.source_xy - warp.target_xy, view_xy, np.ones(len(points))]).astype(np.float32)
     x, y, *rest = (np.ascontiguousarray(each) for each in np.moveaxis(raster.interpolate(triangles, values), 2, 0))
@@ -214,4 +214,4 @@ def _enlarge_band(maps: list[FloatImage], top: int, size: NDArray[np.intp]) -> l
     scale_x, scale_y = np.array(maps[0].shape[::-1], np.float32) / size.astype(np.float32)
     map_x, map_y = (x + 0.5) * scale_x - 0.5, (y + 0.5) * scale_y - 0.5
     large = [cv2.remap(each, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE) for each in maps]
-    return [x + large[0], y + large[1], *(np.asarray(each, np.float32) for each in large[2:])]
+    return [np.asarray(each, np.float32) for each in (x + large[0], y + large[1], *large[2:])]

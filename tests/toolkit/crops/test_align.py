@@ -134,8 +134,8 @@ def test_a_crop_is_pasted_back_to_its_exact_place(portrait: Image, landmarker: L
     assert away[inside].mean() < (9 if size == 64 else 4)  # one resampling there, one back
     rows, columns = np.nonzero(inside)
     window = slice(rows.min(), rows.max() + 1), slice(columns.min(), columns.max() + 1)
-    here, there = (cv2.cvtColor(each[window], cv2.COLOR_RGB2GRAY).astype(np.float32) for each in (portrait, pasted))
-    (x, y), _ = cv2.phaseCorrelate(here, there)
+    before, after = (cv2.cvtColor(each[window], cv2.COLOR_RGB2GRAY).astype(np.float32) for each in (portrait, pasted))
+    (x, y), _ = cv2.phaseCorrelate(before, after)
     assert np.hypot(x, y) < 0.1  # px
 
 

@@ -44,7 +44,7 @@ def test_reduced_pixels_lie_where_the_scale_says(size_wh: tuple[int, int], orien
     assert photo.size == full.shape[1::-1]
 
     rows, columns = np.indices(reduced.shape[:2], np.float32)
-    x, y = ((axis + 0.5) / true_scale - 0.5 for axis in (columns, rows))
+    x, y = (np.asarray((axis + 0.5) / true_scale - 0.5, np.float32) for axis in (columns, rows))
     rim = slice(1, -1)  # the encoder fills its last blocks up
     off = (reduced - cv2.remap(full.astype(np.float32), x, y, cv2.INTER_LINEAR))[rim, rim]
     for axis in (0, 1):

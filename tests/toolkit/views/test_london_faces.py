@@ -10,9 +10,9 @@ from tests.faces import FACES, TURNED, frontal_faces
 from toolkit.crops.align import AlignConfig, AlignedCrop, align_photo
 from toolkit.geometry.crop import chin_crop_points
 from toolkit.geometry.head_pose import head_pose
-from toolkit.landmarks.averaging import AveragedMesh
 from toolkit.landmarks.config import FindConfig
 from toolkit.landmarks.finder import open_landmarker
+from toolkit.landmarks.profiles.averaging import AveragedMesh
 from toolkit.landmarks.protocols import Landmarker
 from toolkit.photos.decode import read_photo
 from toolkit.photos.types import Image

@@ -12,9 +12,9 @@ from toolkit.faces.depth_jitter import draw_depth_offsets
 from toolkit.faces.face import Face
 from toolkit.geometry.head_pose import head_pose
 from toolkit.geometry.mesh_topology import SKIN
-from toolkit.landmarks.averaging import AveragedMesh
 from toolkit.landmarks.config import FindConfig
 from toolkit.landmarks.finder import open_landmarker
+from toolkit.landmarks.profiles.averaging import AveragedMesh
 from toolkit.landmarks.protocols import Landmarker
 from toolkit.photos.decode import read_photo
 from toolkit.photos.types import Image

@@ -15,8 +15,8 @@ from toolkit.faces.face import Face
 from toolkit.geometry.head_pose import head_pose
 from toolkit.landmarks.detection import region_of_mesh
 from toolkit.landmarks.face_mesh import FaceMesh
-from toolkit.landmarks.fusion import fuse
-from toolkit.landmarks.profile_network import ProfilePoints
+from toolkit.landmarks.profiles.fusion import fuse
+from toolkit.landmarks.profiles.network import ProfilePoints
 from toolkit.photos.types import Image
 
 SQUARE_SCALES = (0.95, 1.2)  # sides of the squares, relative to the mesh network's own

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from toolkit.faces.shape_model import fit_points, load_face_shapes
 from toolkit.geometry.mesh_topology import MIRROR, SKIN
-from toolkit.landmarks.profile_network import (
+from toolkit.landmarks.profiles.network import (
     CHIN_ROW,
     EYE,
     IRIS,

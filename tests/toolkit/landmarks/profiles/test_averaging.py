@@ -1,7 +1,7 @@
 import numpy as np
 
 from toolkit.faces.face import Face
-from toolkit.landmarks.averaging import AveragedMesh
+from toolkit.landmarks.profiles.averaging import AveragedMesh
 from toolkit.photos.types import Image
 from toolkit.views.rotate import rotate_view
 

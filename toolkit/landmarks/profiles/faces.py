@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from toolkit.faces.face import Face
 from toolkit.landmarks.detection import LEFT_EYE, MOUTH, NOSE, RIGHT_EYE, Detection, region_of_detection
-from toolkit.landmarks.fusion import mesh_from_profile
-from toolkit.landmarks.profile_network import (
+from toolkit.landmarks.profiles.fusion import mesh_from_profile
+from toolkit.landmarks.profiles.network import (
     CHIN_ROW,
     EYE,
     MAX_SPREAD,

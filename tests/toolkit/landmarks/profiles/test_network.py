@@ -12,11 +12,11 @@ from toolkit.errors import PhotoRejected
 from toolkit.faces.face import Face
 from toolkit.faces.shape_model import fit_points, load_face_shapes
 from toolkit.geometry.mesh_topology import MIRROR, SKIN
-from toolkit.landmarks.averaging import AveragedMesh
 from toolkit.landmarks.config import FindConfig
 from toolkit.landmarks.detection import Region, region_of_mesh
 from toolkit.landmarks.finder import open_landmarker
-from toolkit.landmarks.fusion import (
+from toolkit.landmarks.profiles.averaging import AveragedMesh
+from toolkit.landmarks.profiles.fusion import (
     MAX_DISTANCE,
     PROFILE_WEIGHT,
     SPREAD_RANGE,
@@ -25,7 +25,7 @@ from toolkit.landmarks.fusion import (
     mean_distance,
     mesh_from_profile,
 )
-from toolkit.landmarks.profile_network import POINTS, ProfileLandmarks, ProfilePoints
+from toolkit.landmarks.profiles.network import POINTS, ProfileLandmarks, ProfilePoints
 from toolkit.landmarks.protocols import Landmarker
 from toolkit.photos.decode import read_photo
 from toolkit.photos.types import Image
