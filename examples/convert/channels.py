@@ -8,6 +8,7 @@ from collections import defaultdict
 
 import numpy as np
 from onnx import NodeProto
+
 from examples.convert.tflite_graph import Array, Graph
 
 BLOCK = 16

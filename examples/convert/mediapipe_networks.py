@@ -17,9 +17,10 @@ from typing import Any
 
 import numpy as np
 import onnx
-from examples.convert.channels import widen_channels
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
+
+from examples.convert.channels import widen_channels
 from examples.convert.tflite_graph import Graph, translate
 
 Array = NDArray[Any]

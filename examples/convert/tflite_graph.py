@@ -5,10 +5,11 @@ from typing import Any
 
 import numpy as np
 import tflite
-from examples.convert.attention import require, transform_from_landmarks, transform_landmarks, transform_tensor
 from flatbuffers import flexbuffers
 from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, helper, numpy_helper
+
+from examples.convert.attention import require, transform_from_landmarks, transform_landmarks, transform_tensor
 from examples.convert.tflite_weights import read_weights
 
 Array = NDArray[Any]

@@ -27,7 +27,7 @@ def test_every_network_is_documented_with_its_licence() -> None:
     assert set(NETWORKS) == {*INPUTS, "yunet"}
     for name in NETWORKS:
         assert f"`{name}.onnx`" in text
-    for name in ("LICENSE-MEDIAPIPE", "LICENSE-YUNET"):
+    for name in ("LICENSE_MEDIAPIPE", "LICENSE_YUNET"):
         assert name in text and (WEIGHTS / name).stat().st_size > 1000
 
 
