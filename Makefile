@@ -5,8 +5,9 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 BIN := .venv/bin
 READY := .venv/ready
+LIBRARIES := OpenCV and MediaPipe need: apt-get install libgl1 libglib2.0-0 libegl1 libgles2
 
-.PHONY: demo test quick check lint bench
+.PHONY: demo test test-lowest quick check lint bench
 
 demo: $(READY)
 	@start=$$(date +%s); $(BIN)/frontalize demo demo && echo "make demo: $$(($$(date +%s) - start)) s"
@@ -17,6 +18,15 @@ PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
 
 test: $(READY)
 	@start=$$(date +%s); $(PYTEST) && echo "make test: $$(($$(date +%s) - start)) s"
+
+# All tests with the lowest version that each bound of pyproject.toml allows, on the lowest Python. Newer releases of what
+# those require warn of old calls; the linters are tested with today's versions only.
+LOWEST_PYTHON ?= python3.11
+LOWEST := .venv-lowest
+
+test-lowest: $(LOWEST)/ready
+	$(LOWEST)/bin/python -m pytest -n 2 --dist worksteal -W default::DeprecationWarning -W default::PendingDeprecationWarning \
+	-W default::FutureWarning --deselect tests/test_house.py::test_the_gates_are_green
 
 # While editing: what is quick, of every package, and nothing that needs a GPU.
 quick: $(READY)
@@ -40,4 +50,14 @@ $(READY): pyproject.toml
 	@test -n "$(PYTHON)" || { echo "no Python 3.11 or newer found; install one, or say make PYTHON=/path/to/python"; exit 1; }
 	@start=$$(date +%s); echo "setting up .venv with $(PYTHON): about 8.2 GB, some minutes"; \
 	$(PYTHON) -m venv .venv && $(BIN)/pip install --quiet --disable-pip-version-check --editable '.[train,mediapipe,demo,dev,onnx,ray]' \
+	&& { $(BIN)/python -c 'import cv2' || { echo "$(LIBRARIES)"; exit 1; }; } \
 	&& touch $@ && echo "set up in $$(($$(date +%s) - start)) s"
+
+$(LOWEST)/ready: pyproject.toml tests/lowest_versions.py
+	@$(LOWEST_PYTHON) -c '' || { echo "no $(LOWEST_PYTHON) found; install it, or say make LOWEST_PYTHON=/path/to/python"; exit 1; }
+	$(LOWEST_PYTHON) -m venv $(LOWEST)
+	$(LOWEST_PYTHON) tests/lowest_versions.py > $(LOWEST)/lowest.txt
+	$(LOWEST)/bin/pip install --quiet --disable-pip-version-check --constraint $(LOWEST)/lowest.txt setuptools
+	$(LOWEST)/bin/pip install --quiet --disable-pip-version-check --constraint $(LOWEST)/lowest.txt --no-build-isolation \
+	--editable '.[train,mediapipe,demo,dev,onnx,ray]'
+	touch $@

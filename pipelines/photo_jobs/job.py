@@ -32,7 +32,7 @@ from toolkit.records.ledger import Outcome, error_outcome
 
 WORKERS = "workers"  # the place of the stages in this file
 PER_BLOCK = 8  # photos in a block on Ray
-# Raised by MediaPipe and OpenCV on photos of absurd shapes, and by any library when memory runs out.
+# Raised by ONNX Runtime, MediaPipe and OpenCV on photos of absurd shapes, and by any library when memory runs out.
 PROCESSING_ERRORS = (RuntimeError, ValueError, MemoryError, cv2.error)
 
 

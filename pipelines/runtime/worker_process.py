@@ -112,7 +112,7 @@ def _prepare_process() -> None:
 def _limit_memory(most: int) -> None:
     """Limit what is allocated from now on; beyond, allocations fail, as MemoryError where the library raises one.
 
-    RLIMIT_DATA counts what is written to; RLIMIT_AS would count what MediaPipe and torch only reserve.
+    RLIMIT_DATA counts what is written to; RLIMIT_AS would count what ONNX Runtime and torch only reserve.
     """
     with contextlib.suppress(OSError):  # no /proc: not Linux, no limit
         status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")

@@ -40,7 +40,7 @@ def contour_weights(root: Path, pairs: Sequence[Pair], size: int) -> Tensor:
     """
     targets = sorted({pair.target for pair in pairs})
     contours: list[NDArray[np.int32]] = []
-    # In a process of its own, which frees MediaPipe's hundred megabytes and its threads when it ends.
+    # In a process of its own, which frees the networks' memory when it ends.
     load, work = partial(worker_landmarker, FindConfig(retries=False)), partial(_contour, root, size)
     for contour in run_in_workers(load, work, targets, 1, lambda: len(contours) >= FACES):
         if contour is not None and not isinstance(contour, Crash):

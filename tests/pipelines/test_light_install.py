@@ -40,7 +40,7 @@ def light(tmp_path_factory: pytest.TempPathFactory) -> Light:
     def call(*words: object) -> "subprocess.CompletedProcess[str]":
         environment = os.environ | {"PYTHONPATH": str(folder)}
         command = [*FRONTALIZE, *map(str, words)]
-        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        return subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, check=False)
 
     return call
 

@@ -81,6 +81,6 @@ class Recognizer:
     def _accepts(self, width: int) -> bool:
         try:
             [embedding, *_] = self._network(np.zeros((1, 3, CROP_SIDE, width), np.float32))
-        except Exception:  # noqa: BLE001  ONNX Runtime's exceptions have no common class but this
+        except RuntimeError:
             return False
         return bool(np.isfinite(embedding).all())

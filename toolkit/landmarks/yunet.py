@@ -44,7 +44,7 @@ class YuNet:
         expected = [(1, count, width) for width in (1, 1, 4, 10) for count in counts]
         try:
             found = [one.shape for one in network(np.zeros((1, 3, self._side, self._side), np.float32))]
-        except Exception as error:  # ONNX Runtime's exceptions have no common class but this
+        except RuntimeError as error:
             raise ConfigError(f"detector {model}: not a YuNet model ({error}); leave it out") from error
         if found != expected:
             raise ConfigError(f"detector {model}: not a YuNet model, outputs {found}; leave it out")

@@ -18,6 +18,7 @@ from toolkit.model_files import require_model
 
 WEIGHTS = Path(__file__).with_name("weights")
 Arrays = list[NDArray[np.float32]]
+OUT_OF_MEMORY = ("Failed to allocate", "bad_alloc", "bad allocation")  # in messages of ONNX Runtime
 
 
 class Network(Protocol):
@@ -70,8 +71,17 @@ class OnnxNetwork:
         return [list(one.shape) for one in self._session.get_inputs()]
 
     def __call__(self, *inputs: NDArray[Any]) -> Arrays:
-        """See :class:`Network`."""
-        outputs: Sequence[Any] = self._session.run(None, dict(zip(self._inputs, inputs, strict=True)))
+        """See :class:`Network`.
+
+        Raises:
+            MemoryError: the process may not have the memory that the network takes.
+            RuntimeError: anything else that ONNX Runtime reports, such as an input of another shape.
+        """
+        try:
+            outputs: Sequence[Any] = self._session.run(None, dict(zip(self._inputs, inputs, strict=True)))
+        except Exception as error:  # ONNX Runtime's exceptions have no common class but this
+            kind = MemoryError if any(said in str(error) for said in OUT_OF_MEMORY) else RuntimeError
+            raise kind(str(error)) from error
         return list(outputs)
 
 

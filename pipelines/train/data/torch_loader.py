@@ -19,7 +19,7 @@ from pipelines.train.data.pair_reader import PairReader, Sample
 from toolkit.photos.decode import read_photo
 from toolkit.photos.types import Image
 
-# A fork of a process with DALI pipelines or MediaPipe graphs deadlocks when its garbage collector frees them.
+# A fork of a process with DALI pipelines deadlocks when its garbage collector frees them.
 _forkserver = multiprocessing.get_context("forkserver")
 _forkserver.set_forkserver_preload([__name__])
 

@@ -160,7 +160,7 @@ def test_a_sideways_photo_is_found_unless_retries_are_off(
         (["{photos}", "{photos}"], "could overwrite inputs"),
         (["{photos}", "out", "--size", "3"], "size=3: must be 16 to 4096"),
         (["{photos}", "out", "--landmarker", "x.task"], "no such file"),
-        (["{photos}", "out", "--device", "cuda"], "run on the CPU"),
+        (["{photos}", "out", "--device", "cuda"], "sees 0 GPUs"),
         (["{photos}", "out", "--max-rejects", "some"], "max-rejects='some'"),
         (["{photos}", "out", "--workers", "0"], "workers=0: must be 1 or more"),
         (["{photos}", "out", "--template", "passport"], "passport"),

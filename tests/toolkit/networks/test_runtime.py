@@ -72,3 +72,17 @@ def test_networks_run_elsewhere(restored: None) -> None:
         (doubled,) = built_in("face_mesh")(np.ones((1, 2), np.uint8))
         assert doubled.tolist() == [[2, 2]]
     assert asked == ["face_mesh"]
+
+
+def test_errors_of_a_run_have_common_classes(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = OnnxNetwork(WEIGHTS / "face_detector.onnx")
+    with pytest.raises(RuntimeError, match="Got invalid dimensions"):
+        network(np.zeros((1, 64, 64, 3), np.uint8))
+
+    class Full:
+        def run(self, *_: Any) -> None:
+            raise ValueError("Failed to allocate memory for requested buffer of size 9437184")
+
+    monkeypatch.setattr(network, "_session", Full())
+    with pytest.raises(MemoryError, match="9437184"):
+        network(np.zeros((1, 128, 128, 3), np.uint8))
