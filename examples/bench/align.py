@@ -42,6 +42,10 @@ def bare(path: Path) -> bool:
 
 def run_bare(photos: Path, workers: int) -> None:
     """The bare loop."""
+    try:  # here, because a pool restarts processes that cannot import it for ever
+        import mediapipe.python.solutions.face_mesh
+    except ImportError as error:
+        sys.exit(f"no FaceMesh in {sys.executable} ({error}); give --bare-python, with mediapipe==0.10.21")
     with multiprocessing.get_context("spawn").Pool(workers, start_bare) as pool:
         found = sum(pool.imap_unordered(bare, sorted(photos.rglob("*.jpg")), chunksize=8))
     print(f"bare: {found} faces", file=sys.stderr)
@@ -50,7 +54,9 @@ def run_bare(photos: Path, workers: int) -> None:
 def seconds(command: list[str]) -> float:
     """How long a command takes, from start to end."""
     started = time.perf_counter()
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    ended = subprocess.run(command, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    if ended.returncode:
+        sys.exit(ended.stderr)
     return time.perf_counter() - started
 
 

@@ -88,6 +88,9 @@ class TaskLandmarker:
         )
         try:
             self._task: Any = vision.FaceLandmarker.create_from_options(options)
+        except OSError as error:  # a shared library is missing
+            way_out = "on Debian: apt-get install libegl1 libgles2"
+            raise ConfigError(f"landmarker {bundle}: MediaPipe cannot start ({error}); {way_out}") from error
         except (RuntimeError, ValueError) as error:
             raise ConfigError(f"landmarker {bundle}: not a Face Landmarker bundle ({error})") from error
 
