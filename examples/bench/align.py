@@ -10,6 +10,7 @@ photos are enlarged to that size first and saved as phones do: JPEG, quality 90,
 """
 
 import argparse
+import importlib
 import multiprocessing
 import os
 import statistics
@@ -43,7 +44,7 @@ def bare(path: Path) -> bool:
 def run_bare(photos: Path, workers: int) -> None:
     """The bare loop."""
     try:  # here, because a pool restarts processes that cannot import it for ever
-        import mediapipe.python.solutions.face_mesh
+        importlib.import_module("mediapipe.python.solutions.face_mesh")
     except ImportError as error:
         sys.exit(f"no FaceMesh in {sys.executable} ({error}); give --bare-python, with mediapipe==0.10.21")
     with multiprocessing.get_context("spawn").Pool(workers, start_bare) as pool:
