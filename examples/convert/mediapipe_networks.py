@@ -35,9 +35,11 @@ def main() -> None:
     words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     words.add_argument("wheel", type=Path)
     words.add_argument("out", type=Path)
+    words.add_argument("--only", choices=NETWORKS, help="convert one network; by default all four")
     given = words.parse_args()
     with zipfile.ZipFile(given.wheel) as wheel:
-        for name, (source, value_range, finish) in NETWORKS.items():
+        for name in [given.only] if given.only else NETWORKS:
+            source, value_range, finish = NETWORKS[name]
             graph = translate(wheel.read(f"mediapipe/modules/{source}.tflite"))
             path = given.out / f"{name}.onnx"
             outputs = finish(graph)

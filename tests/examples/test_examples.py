@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from tests.conftest import Run
 from tests.examples.conftest import EXAMPLES, example, example_alone
 from tests.faces import FACES
 from toolkit.landmarks.profiles import network as profile_network
-from toolkit.networks.runtime import OnnxNetwork
+from toolkit.networks.runtime import OnnxNetwork, built_in
 from toolkit.photos.decode import read_photo
 from toolkit.photos.files import encode_image
 from toolkit.records.labels import read_labels, write_labels
@@ -35,7 +36,7 @@ def test_the_crop_is_drawn(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_the_align_benchmark_needs_an_old_mediapipe(photos: Path) -> None:
-    script = EXAMPLES / "bench" / "align.py"
+    script = EXAMPLES / "bench/align.py"
     ended = subprocess.run([sys.executable, script, photos / "ann"], capture_output=True, text=True, check=False)
     assert ended.returncode == 1
     assert "no FaceMesh in" in ended.stderr and "give --bare-python, with mediapipe==0.10.21" in ended.stderr
@@ -155,8 +156,28 @@ def test_the_faces_of_the_tests_are_made_again(tmp_path: Path, shared: Path) -> 
         assert np.abs(one - other).mean() < 1
 
 
+def test_a_detector_of_mediapipe_is_converted(tmp_path: Path, shared: Path) -> None:
+    """The bundle of the Tasks API contains the detector of MediaPipe 0.10.21."""
+    pytest.importorskip("tflite", reason="the extra dev is not installed: pip install '.[dev]'")
+    pytest.importorskip("onnx", reason="the extra onnx is not installed: pip install '.[onnx]'")
+    with (
+        zipfile.ZipFile(shared / "models" / "face_landmarker.task") as bundle,
+        zipfile.ZipFile(tmp_path / "mediapipe.whl", "w") as wheel,
+    ):
+        stored = bundle.read("face_detector.tflite")
+        wheel.writestr("mediapipe/modules/face_detection/face_detection_short_range.tflite", stored)
+    words = (tmp_path / "mediapipe.whl", tmp_path, "--only", "face_detector")
+    assert "face_detector.onnx: " in example_alone("convert/mediapipe_networks.py", *words)
+    image = np.random.default_rng(0).integers(0, 256, (2, 128, 128, 3), np.uint8)
+    made, shipped = OnnxNetwork(tmp_path / "face_detector.onnx")(image), built_in("face_detector")(image)
+    for one, other in zip(made, shipped, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+
+
 def test_every_example_is_run_by_a_test() -> None:
     tests = "\n".join(path.read_text() for path in EXAMPLES.parent.glob("tests/**/test_*.py"))
-    scripts = [path for path in EXAMPLES.rglob("*") if path.suffix in (".py", ".ipynb")]
+    scripts = [path for path in EXAMPLES.rglob("*.py") if '"__main__"' in path.read_text()] + [
+        *EXAMPLES.rglob("*.ipynb")
+    ]
     assert scripts
     assert [str(path.relative_to(EXAMPLES)) for path in scripts if f'{path.relative_to(EXAMPLES)}"' not in tests] == []
