@@ -31,7 +31,7 @@ SURE_PRESENCE = 0.9  # a mesh with this presence is accepted, and not fitted a s
 SURE_SCORE = 0.7  # a detection with this score is accepted if its mesh has min_presence
 YUNET_SCORE = 0.6  # detections of YuNet with a lower score are dropped, whatever min_detection is
 PROFILE_PASS = "profile-points"  # the pass of faces whose mesh comes from the profile network alone
-PROFILE_YAW = 40.0  # degrees: meshes at a larger yaw are refined, which costs four times a single fit
+PROFILE_YAW = 40.0  # degrees: meshes at a larger yaw are refined, which takes several times as long as one fit
 
 # How far apart the meshes fitted to four squares may be in a retry, as a share of the face's size.
 MAX_MESH_DISTANCE = 0.06
@@ -85,8 +85,8 @@ class FaceFinder:
 
     The first search accepts faces of which both networks are confident. Retries are stricter, so that no
     face is found in collars or curtains: the meshes fitted to four different squares, one of them flipped,
-    must agree. Where the mesh network's presence is low (difficult profiles), detections in two different
-    views must confirm the place.
+    must agree. Where the mesh network's presence is low (difficult profiles), the profile network must agree
+    with the second detector and gives the mesh, or detections in two different views must confirm the place.
 
     The result for a photo rotated by quarters or flipped is that of the photo itself, mapped accordingly;
     see :class:`toolkit.landmarks.orientation.OrientationSearch`.

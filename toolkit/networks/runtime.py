@@ -1,9 +1,7 @@
 """Networks stored as ONNX files, run by ONNX Runtime on one core of the CPU.
 
-Of the runtimes that take batches and install everywhere, ONNX Runtime loads fastest and was fastest on three of the
-four networks of MediaPipe. Milliseconds per image on one core of an AMD EPYC, one image at a time: face detector 1.2
-(OpenVINO 1.1, MediaPipe's graph 2.2), mesh 2.4 (OpenVINO 3.5, MediaPipe's graph 3.7), person 1.4 (OpenVINO 1.8). The
-result for an image is the same, bit by bit, in a batch of any size.
+Of the runtimes that take batches and install everywhere, ONNX Runtime loads fastest and runs MediaPipe's networks
+fastest (docs/benchmarks.md). The result for an image is the same, bit by bit, in a batch of any size.
 """
 
 from collections.abc import Callable, Sequence
