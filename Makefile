@@ -41,9 +41,10 @@ lint: $(READY)
 check: lint test
 
 bench: $(READY)
-	@test -n "$(PHOTOS)" -a -n "$(PAIRS)" || { echo "say make bench PHOTOS=folder PAIRS=paired-set"; exit 1; }
-	$(BIN)/python examples/bench/align.py $(PHOTOS)
-	$(BIN)/python examples/bench/align.py $(PHOTOS) --megapixels 12
+	@test -n "$(PHOTOS)" -a -n "$(PAIRS)" -a -n "$(BARE)" || { \
+	echo "say make bench PHOTOS=folder PAIRS=paired-set BARE=python-with-mediapipe-0.10.21"; exit 1; }
+	$(BIN)/python examples/bench/align.py $(PHOTOS) --bare-python $(BARE)
+	$(BIN)/python examples/bench/align.py $(PHOTOS) --bare-python $(BARE) --megapixels 12
 	$(BIN)/python examples/bench/loader.py $(PAIRS)
 
 $(READY): pyproject.toml
