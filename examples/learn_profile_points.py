@@ -128,7 +128,7 @@ class AugmentedViews(IterableDataset[tuple[Image, Array, bool]]):
         matrix[:, 2] = matrix[:, 2] + random.uniform(-VIEW / 2, VIEW / 2, 2)
         picture = self._pictures[random.integers(len(self._pictures)), ..., :3]
         warped = cv2.warpAffine(picture, matrix, (VIEW, VIEW), borderMode=cv2.BORDER_REFLECT)
-        blurred = cv2.GaussianBlur(warped, (0, 0), random.choice([1e-3, random.uniform(0.5, 8)]))
+        blurred = cv2.GaussianBlur(warped, (0, 0), float(random.choice([1e-3, random.uniform(0.5, 8)])))
         return np.asarray(np.clip(blurred * random.uniform(0.3, 1.3) + random.uniform(-30, 50), 0, 255), np.uint8)
 
     def _hair(self, random: Random) -> Array:

@@ -71,7 +71,7 @@ def draw_pairs(people: list[dict[str, list[Path]]]) -> list[tuple[Path, Path, in
         own = [(front, side) for front in person["frontal"] for side in person["profile"]]
         pairs += [(front, side, number % FOLDS, True) for front, side in own]
         for _ in own:
-            other = people[(number + random.integers(1, len(people))) % len(people)]
+            other = people[(number + int(random.integers(1, len(people)))) % len(people)]
             front, side = random.choice(len(person["frontal"])), random.choice(len(other["profile"]))
             pairs.append((person["frontal"][front], other["profile"][side], number % FOLDS, False))
     return pairs
