@@ -157,7 +157,7 @@ def _clean_mask(inside: NDArray[np.uint8], hair: Region, behind: Region, cheek: 
     closed = cv2.morphologyEx(padded, cv2.MORPH_CLOSE, disc)[radius:-radius, radius:-radius]
     candidates = np.where(behind, closed, inside) | hair
     _, regions = cv2.connectedComponents(np.asarray(candidates, np.uint8), connectivity=4)
-    region = np.asarray(regions == np.bincount(regions[cheek]).argmax())
+    region = np.asarray(regions == np.bincount(np.asarray(regions[cheek], np.intp)).argmax())
     count, gaps = cv2.connectedComponents((~region).astype(np.uint8), connectivity=4)
     at_edge = np.concatenate([gaps[0], gaps[-1], gaps[:, 0], gaps[:, -1]])
     holes = np.setdiff1d(np.arange(1, count), at_edge)
