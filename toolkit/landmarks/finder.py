@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from toolkit.errors import ConfigError, PhotoRejected
 from toolkit.faces.face import Face, overlap, remove_duplicates
 from toolkit.geometry.head_pose import head_pose
-from toolkit.landmarks import search_views
+from toolkit.landmarks import search_views, yunet
 from toolkit.landmarks.blazeface import BlazeFace
 from toolkit.landmarks.config import FindConfig
 from toolkit.landmarks.detection import MESH_MARGIN, Detection, region_around, region_of_detection
@@ -29,7 +29,6 @@ from toolkit.photos.types import Image
 
 SURE_PRESENCE = 0.9  # a mesh with this presence is accepted, and not fitted a second time
 SURE_SCORE = 0.7  # a detection with this score is accepted if its mesh has min_presence
-YUNET_SCORE = 0.6  # detections of YuNet with a lower score are dropped, whatever min_detection is
 PROFILE_PASS = "profile-points"  # the pass of faces whose mesh comes from the profile network alone
 PROFILE_YAW = 40.0  # degrees: meshes at a larger yaw are refined, which takes several times as long as one fit
 
@@ -62,14 +61,11 @@ def open_detector(config: FindConfig) -> Detector:
     Raises:
         ConfigError: a model file is missing or invalid.
     """
+    min_score = max(yunet.MIN_SCORE, config.min_detection)
     if config.detector is None:
-        return YuNet(min_score=max(YUNET_SCORE, config.min_detection))
+        return YuNet(None, min_score)
     given = _class_of(DETECTORS, "detector", config.detector)
-    return (
-        YuNet(Path(config.detector), max(YUNET_SCORE, config.min_detection))
-        if given is None
-        else cast(Detector, given(config))
-    )
+    return YuNet(Path(config.detector), min_score) if given is None else cast(Detector, given(config))
 
 
 def _class_of(registered: dict[str, type], option: str, name: str | Path) -> type | None:

@@ -48,15 +48,17 @@ class OrientationSearch:
         original = self._search(search_views.original_view(photo))
         if not self._rotate or (original.detections and not _may_be_rotated(original.detections[0])):
             return original
+        rotated = [one for one in map(self._search, search_views.rotated_views(photo)) if _may_be_upright(one)]
+        if not rotated:
+            return original
         best = self._fit(original)
         best_score = _orientation_score(best) + UNROTATED_BONUS
-        for searched in map(self._search, search_views.rotated_views(photo)):
-            if searched.detections and searched.detections[0].score >= MIN_ROTATED_SCORE:
-                if _highest_score(searched) <= best_score:
-                    continue
-                fitted = self._fit(searched)
-                if (score := _orientation_score(fitted)) > best_score:
-                    best, best_score = fitted, score
+        for searched in rotated:
+            if _highest_score(searched) <= best_score:
+                continue
+            fitted = self._fit(searched)
+            if (score := _orientation_score(fitted)) > best_score:
+                best, best_score = fitted, score
         return best if best.view.name == original.view.name or self._is_confirmed(best, original) else original
 
     def _is_confirmed(self, rotated: SearchedView, original: SearchedView) -> bool:
@@ -93,6 +95,10 @@ def _highest_score(searched: SearchedView) -> float:
     """Bound :func:`_orientation_score` from above, without fitting the mesh."""
     best = searched.detections[0]
     return best.score + 0.1 - 0.002 * math.degrees(abs(region_of_detection(best).angle))
+
+
+def _may_be_upright(rotated: SearchedView) -> bool:
+    return bool(rotated.detections) and rotated.detections[0].score >= MIN_ROTATED_SCORE
 
 
 def _may_be_rotated(detection: Detection) -> bool:

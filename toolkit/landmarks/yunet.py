@@ -14,6 +14,7 @@ from toolkit.photos.types import Image
 
 INPUT_SIDE = 320  # pixels, where the file leaves it open; with larger ones no more profiles are found
 STRIDES = (8, 16, 32)  # pixels of the input per cell of the three output maps
+MIN_SCORE = 0.6  # detections with a lower score are often no faces
 MAX_OVERLAP = 0.3  # IoU above which the lower-scoring of two boxes is dropped
 
 
@@ -30,7 +31,7 @@ class YuNet:
     Source: Wu, Peng and Yu, YuNet, Machine Intelligence Research 2023.
     """
 
-    def __init__(self, model: Path | None = None, min_score: float = 0.6) -> None:
+    def __init__(self, model: Path | None = None, min_score: float = MIN_SCORE) -> None:
         self._min_score, self._side = min_score, INPUT_SIDE
         self._network: Network = built_in("yunet") if model is None else self._load(model)
 
