@@ -1,10 +1,11 @@
 """The refiner: turns a geometric frontal view, with its hidden and misplaced parts, into a realistic face.
 
 The network does not generate a face freely. It predicts a shift for each pixel, because the mesh misplaces noses and
-jaws, a color correction, and a gate for that correction. Pixels that the photo showed well are shifted, not corrected.
+jaws, a color correction, and a gate for that correction. It also predicts how like the person the result will be.
 """
 
 from itertools import pairwise
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -12,19 +13,15 @@ from torch.nn.functional import conv2d, grid_sample, interpolate, leaky_relu, pi
 
 IMAGE_SIZE = 128  # px: the network's resolution; its changes are applied to larger views at their own resolution
 MAX_SHIFT = 0.08  # of the view's side
-KEPT_IN_TRAINING = 0.8  # share of a visible pixel (or one whose mirror image is) that is not corrected; else 1
-
-# Shares of shift and correction that are applied after training. In full they minimize the pixel loss, and bring
-# everybody's proportions and nose closer to the average face.
-SHIFT_SHARE, CORRECTION_SHARE = 0.35, 0.5
-
-# Visibility of the face's less visible half, relative to the other, up to which a view is one-sided, and from which it
-# is two-sided: about 60 and 40 degrees of yaw.
-ONE_SIDED_RATIO, TWO_SIDED_RATIO = 0.2, 0.35
-HIDDEN, VISIBLE = 0.1, 0.7  # visibility up to which a pixel is corrected in full, and from which not at all
-MIRROR_FACTOR = 0.8  # a hidden pixel shows its mirror image, and counts with this share of that one's visibility
 _COLOR_CHANNELS, _GATE_CHANNELS = 3, 1
-_MIRROR_SIGNS = (-1.0, 1.0)  # effect of a mirror on (x, y)
+
+
+class Refined(NamedTuple):
+    """What the refiner makes of a batch of views."""
+
+    image: Tensor  # (B, 3, S, S) in [-1, 1]
+    correction: Tensor  # (B, 3, S, S) in [-2, 2]: the change of color in it
+    confidence: Tensor  # (B,) 0 to 1: the expected cosine between the embeddings of image and person
 
 
 class Residual(nn.Module):
@@ -69,46 +66,37 @@ class Refiner(nn.Module):
         for output in (self.shift, self.paint):
             nn.init.zeros_(output.weight)
             nn.init.zeros_(output.bias)  # type: ignore[arg-type]
+        self.confidence = nn.Linear(sixteenth, 1)
 
-    def forward(self, view: Tensor, visibility: Tensor) -> Tensor:
+    def forward(self, view: Tensor, visibility: Tensor) -> Refined:
         """Refine frontal views.
 
         Args:
             view: (B, 3, S, S) in [-1, 1], from :func:`toolkit.views.frontal.frontal_view`.
             visibility: (B, 1, S, S) in [0, 1], of each pixel.
 
-        Returns:
-            (B, 3, S, S) in [-1, 1]; in training mode (B, 6, S, S): the corrections in [-2, 2] follow.
         """
         size = view.shape[-1]
-        small = [_resize(part, IMAGE_SIZE) for part in (view, visibility)]
-        shift, correction = self._predict(*small)
-        kept = KEPT_IN_TRAINING
-        if not self.training:
-            kept, two_sided = 1.0, _two_sidedness(small[1])
-            shift = SHIFT_SHARE * _symmetrize(shift, two_sided, _MIRROR_SIGNS)
-            correction = CORRECTION_SHARE * _symmetrize(correction, two_sided)
-        view, visibility = _apply_shift(view, visibility, shift)
-        known = visibility.maximum(MIRROR_FACTOR * visibility.flip(-1))
-        visible = ((known - HIDDEN) / (VISIBLE - HIDDEN)).clamp(0, 1)
-        correction = (1 - kept * visible) * _resize(correction, size)
-        refined = (view + correction).clamp(-1, 1)
-        return torch.cat([refined, correction], dim=1) if self.training else refined
+        shift, correction, confidence = self._predict(*(_resize(part, IMAGE_SIZE) for part in (view, visibility)))
+        correction = _resize(correction, size)
+        return Refined((_apply_shift(view, shift) + correction).clamp(-1, 1), correction, confidence)
 
-    def _predict(self, view: Tensor, visibility: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the shift, (B, 2, S / 4, S / 4) in half sides, and the gated correction, (B, 3, S, S)."""
+    def _predict(self, view: Tensor, visibility: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the shift, (B, 2, S / 4, S / 4) in half sides, the gated correction, (B, 3, S, S), the confidence."""
         both = torch.cat([view, visibility, view.flip(-1), visibility.flip(-1)], dim=1)
         fine = self._stem(both)
         quarter = self.down_quarter(leaky_relu(fine, 0.2))
         eighth = self.down_eighth(leaky_relu(quarter, 0.2))
         sixteenth = self.down_sixteenth(leaky_relu(eighth, 0.2))
+        # Detached: the confidence is measured on what the network computes anyway, and must not change it.
+        confidence = torch.sigmoid(self.confidence(sixteenth.detach().mean(dim=(2, 3)))[:, 0])
         eighth = self.mend_eighth(eighth + _upsample(self.up_eighth(sixteenth)))
         quarter = self.mend_quarter(quarter + _upsample(self.up_quarter(eighth)))
         shift = 2 * MAX_SHIFT * torch.tanh(self.shift(quarter))
         fine = self.mend_fine(fine + pixel_shuffle(self.up_fine(quarter), 2))
         painted = pixel_shuffle(self.paint(leaky_relu(fine, 0.2)), 2)
         gate, color = painted[:, _COLOR_CHANNELS:], painted[:, :_COLOR_CHANNELS]
-        return shift, torch.sigmoid(gate) * 2 * torch.tanh(color)
+        return shift, torch.sigmoid(gate) * 2 * torch.tanh(color), confidence
 
     def _stem(self, pixels: Tensor) -> Tensor:
         """Map (B, 8, S, S) to (B, fine, S / 2, S / 2)."""
@@ -158,34 +146,11 @@ def _resize(images: Tensor, size: int) -> Tensor:
     return interpolate(images, (size, size), mode="bilinear", align_corners=False, antialias=True)
 
 
-def _two_sidedness(visibility: Tensor) -> Tensor:
-    """Return (B, 1, 1, 1): 1 where the photo showed both halves of a face, 0 where it showed one; of (B, 1, S, S)."""
-    half = visibility.shape[-1] // 2
-    left, right = (part.mean(dim=(1, 2, 3), keepdim=True) for part in (visibility[..., :half], visibility[..., half:]))
-    ratio = torch.minimum(left, right) / torch.maximum(left, right).clamp_min(1e-3)
-    return ((ratio - ONE_SIDED_RATIO) / (TWO_SIDED_RATIO - ONE_SIDED_RATIO)).clamp(0, 1)
-
-
-def _symmetrize(change: Tensor, two_sided: Tensor, sign: tuple[float, ...] = (1.0,)) -> Tensor:
-    """Average a change with its mirror image, because what is generated on a hidden half comes out crooked.
-
-    Args:
-        change: (B, C, h, w).
-        two_sided: (B, 1, 1, 1), from :func:`_two_sidedness`: 1 leaves the change as it is, 0 makes it symmetric.
-        sign: effect of a mirror on each channel.
-    """
-    mirrored = change.flip(-1) * change.new_tensor(sign).view(1, -1, 1, 1)
-    return (1 + two_sided) / 2 * change + (1 - two_sided) / 2 * mirrored
-
-
-def _apply_shift(view: Tensor, visibility: Tensor, shift: Tensor) -> tuple[Tensor, Tensor]:
-    """Sample view and visibility at shifted positions; the shift is (B, 2, h, w) as (x, y), in half sides."""
+def _apply_shift(view: Tensor, shift: Tensor) -> Tensor:
+    """Sample a view at shifted positions; the shift is (B, 2, h, w) as (x, y), in half sides."""
     size = view.shape[-1]
     centers = (2 * torch.arange(size, device=view.device) + 1) / size - 1  # of pixels; the view ends at -1 and 1
     x, y = interpolate(shift.float(), (size, size), mode="bilinear", align_corners=False).unbind(1)
     grid = torch.stack([x + centers, y + centers[:, None]], dim=-1)
-
-    def sample(image: Tensor, mode: str) -> Tensor:
-        return grid_sample(image.float(), grid, mode=mode, padding_mode="border", align_corners=False)
-
-    return sample(view, "bicubic"), sample(visibility, "bilinear")  # bilinear sampling would blur the view again
+    # Bilinear sampling would blur the view once more.
+    return grid_sample(view.float(), grid, mode="bicubic", padding_mode="border", align_corners=False)

@@ -1,51 +1,64 @@
 """The command line: one command per file in `pipelines.commands`. Start here, then read the stage of a command."""
 
-from importlib.metadata import version
 from typing import Annotated, Any
 
 import typer
 
-from pipelines.commands import align, batch, bench, convert, demo, doctor, evaluate, export, generate, report, train
-from pipelines.commands.pairs import build, import_set, split, synth, verify
-from pipelines.commands.terminal.console import Console
-from pipelines.commands.terminal.options import Command
+from pipelines.commands.terminal.lazy_group import LazyGroup
 from toolkit.errors import ConfigError
 
+COMMANDS = {  # module:function, in the order of --help
+    "doctor": "pipelines.commands.doctor:doctor",
+    "align": "pipelines.commands.align:align",
+    "train": "pipelines.commands.train:train",
+    "batch": "pipelines.commands.batch:batch",
+    "evaluate": "pipelines.commands.evaluate:evaluate",
+    "report": "pipelines.commands.report:report",
+    "generate": "pipelines.commands.generate:generate",
+    "convert": "pipelines.commands.convert:convert",
+    "export": "pipelines.commands.export:export",
+    "bench": "pipelines.commands.bench:bench",
+    "demo": "pipelines.commands.demo:demo",
+}
+PAIRS_COMMANDS = {
+    "build": "pipelines.commands.pairs.build:build",
+    "synth": "pipelines.commands.pairs.synth:synth",
+    "import": "pipelines.commands.pairs.import_set:import_set",
+    "views": "pipelines.commands.pairs.views:views",
+    "merge": "pipelines.commands.pairs.merge:merge",
+    "verify": "pipelines.commands.pairs.verify:verify",
+    "split": "pipelines.commands.pairs.split:split",
+}
 
-class _Group(typer.core.TyperGroup):
+
+class _Frontalize(LazyGroup):
     """Prints a wrong set-up as one red line and exits with 2."""
+
+    functions = COMMANDS
 
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
         except ConfigError as error:
+            from pipelines.commands.terminal.console import Console  # not above: it takes 30 ms
+
             Console(as_json=False, quiet=False).error(f"error: {error}")
             raise typer.Exit(2) from error
 
 
-app = typer.Typer(cls=_Group, no_args_is_help=True, add_completion=False)
-app.command(cls=Command)(doctor.doctor)
-app.command(cls=Command)(align.align)
-pairs = typer.Typer(no_args_is_help=True, help="Build, import, check and split paired sets.")
-pairs.command(cls=Command)(build.build)
-pairs.command(cls=Command)(synth.synth)
-pairs.command("import", cls=Command)(import_set.import_set)
-pairs.command(cls=Command)(verify.verify)
-pairs.command(cls=Command)(split.split)
+class _Pairs(LazyGroup):
+    functions = PAIRS_COMMANDS
+
+
+app = typer.Typer(cls=_Frontalize, no_args_is_help=True, add_completion=False)
+pairs = typer.Typer(cls=_Pairs, no_args_is_help=True, help="Build, import, check and split paired sets.")
 app.add_typer(pairs, name="pairs")
-app.command(cls=Command)(train.train)
-app.command(cls=Command)(batch.batch)
-app.command(cls=Command)(evaluate.evaluate)
-app.command(cls=Command)(report.report)
-app.command(cls=Command)(generate.generate)
-app.command(cls=Command)(convert.convert)
-app.command(cls=Command)(export.export)
-app.command(cls=Command)(bench.bench)
-app.command(cls=Command)(demo.demo)
 
 
 def _print_version(asked: bool) -> None:
     if asked:
+        from importlib.metadata import version
+
         typer.echo(version("frontalize"))
         raise typer.Exit
 

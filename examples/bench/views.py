@@ -61,7 +61,7 @@ def batch_rate(turned: list[Cut], device: str) -> str:
         started = time.perf_counter()
         draw(layouts)[0].sum().item()  # the sum waits for the device
         rates.append(len(turned) / (time.perf_counter() - started))
-    with profile(activities=[ProfilerActivity.CPU], with_flops=True, profile_memory=True) as seen:
+    with profile(activities=[ProfilerActivity.CPU], with_flops=True, profile_memory=True, acc_events=True) as seen:
         draw(layouts)
     events = seen.key_averages()
     written = sum(max(event.self_cpu_memory_usage + event.self_device_memory_usage, 0) for event in events)

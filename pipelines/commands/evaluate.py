@@ -8,7 +8,7 @@ import typer
 
 from pipelines.commands.terminal.console import INTERRUPTED, Console
 from pipelines.commands.terminal.options import CORES, Device, Json, Quiet, Recipe, Workers
-from pipelines.evaluate.config import EvaluateConfig
+from pipelines.evaluate.config import EvaluateConfig, IdentityAgainst
 from pipelines.extras import NETWORKS, require_extra
 from pipelines.html import require_page, write_page
 from pipelines.runtime.interrupt import Interrupt
@@ -32,12 +32,27 @@ def evaluate(
         ),
     ] = None,
     recipe: Recipe = DEFAULT.recipe,
+    photos: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of the photos from which the set was made: geometric and refiner take them, as in batch, "
+            "instead of the crops."
+        ),
+    ] = DEFAULT.photos,
     recognizer: Annotated[
         Path | None, typer.Option(help="An ONNX face recognizer, to measure identity.")
     ] = DEFAULT.recognizer,
+    identity_against: Annotated[
+        IdentityAgainst,
+        typer.Option(help="Compare identity with the pair's own target, or with the others of the same person."),
+    ] = DEFAULT.identity_against,
+    landmarks: Annotated[
+        bool, typer.Option("--landmarks", help="Measure how far landmarks are from those of the target.")
+    ] = DEFAULT.landmarks,
     by: Annotated[
-        str | None, typer.Option(help="A column of labels.csv, to report each of its values apart.")
-    ] = DEFAULT.by,
+        list[str] | None,
+        typer.Option(help="A column of labels.csv, to report each of its values apart; repeatable."),
+    ] = None,
     size: Annotated[
         int | None, typer.Option(help="Side in pixels at which images are compared; by default the targets'.")
     ] = DEFAULT.size,
@@ -47,12 +62,15 @@ def evaluate(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Compare models with the targets of a set: L1, L2, PSNR, SSIM, and with a recognizer identity, all by yaw."""
+    """Compare models with the targets of a set: image measures, landmarks, identity by a recognizer, all by yaw."""
     config = EvaluateConfig(
         models=tuple(model or DEFAULT.models),
         recipe=recipe,
+        photos=photos,
         recognizer=recognizer,
-        by=by,
+        identity_against=identity_against,
+        landmarks=landmarks,
+        by=tuple(by or DEFAULT.by),
         size=size,
         batch_size=batch_size,
         device=device,
@@ -60,9 +78,13 @@ def evaluate(
     )
     require_extra("train", "evaluate", *NETWORKS, "torchmetrics")
     require_page(out)
+    _run(Console(json, quiet), dataset, out, config)
+
+
+def _run(console: Console, dataset: Path, out: Path, config: EvaluateConfig) -> None:
     from pipelines.evaluate.evaluate import Evaluation
 
-    console, started = Console(json, quiet), time.monotonic()
+    started = time.monotonic()
     with Interrupt() as stop:
         evaluation = Evaluation(dataset, config)
         split = f" of {evaluation.split}/" if evaluation.split else ""
@@ -108,10 +130,10 @@ def _print_summary(console: Console, document: dict[str, Any], seconds: float) -
 
 
 def _print_table(console: Console, document: dict[str, Any]) -> None:
-    from pipelines.evaluate.summary import column_headings, table_rows
+    from pipelines.evaluate.summary import column_headings, tables
 
     rows = [["pairs of", "model", *column_headings(document)]]
-    rows += [[row.pairs, row.model, *row.cells] for row in table_rows(document)]
+    rows += [[row.pairs, row.model, *row.cells] for _, some in tables(document) for row in some]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for cells in rows:
         texts = [cell.ljust(width) for cell, width in zip(cells[:2], widths, strict=False)]

@@ -39,6 +39,7 @@ class CandidateModel:
     needs_frontal_view: bool = False  # of the inputs, by geometry
     measures: dict[int, list[float]] = field(default_factory=dict)  # pair -> pipelines.metrics.image_metrics.MEASURES
     embeddings: dict[int, NDArray[np.float64]] = field(default_factory=dict)  # pair -> (D,) of its face
+    distances: dict[int, float] = field(default_factory=dict)  # pair -> of its landmarks; none where no face is found
     reasons: Counter[str] = field(default_factory=Counter)  # codes: why there is no face
     extremes: list[RankedPair] = field(default_factory=list)  # those with the lowest and the highest scores, ascending
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipelines.evaluate.summary import COLUMNS, column_headings, table_rows
+from pipelines.evaluate.summary import COLUMNS, column_headings, tables
 from pipelines.html import data_url, render
 from toolkit.photos.types import Image
 
@@ -14,12 +14,22 @@ MEASURES_NOTE = (
     "L1 and L2 of images in [-1, 1], PSNR (dB) and SSIM of images in [0, 1], means over the generated faces; "
     "missing: no face was generated."
 )
-IDENTITY_NOTE = (
-    "Identity by the recognizer, for which every face and target is aligned in the same way. cosine: mean to the "
-    "input's own target; impostor: mean to a target of another person, one drawn for each input; accuracy: share of "
-    "own and impostor pairs that are classified correctly, ten folds by person, threshold from the other nine; AUC; "
-    "rank-1: the most similar of all {subjects:,} targets shows the same person. A missing face counts as cosine 0."
+PHOTOS_NOTE = "Frontal views are made from the photos, other generators and raw take the crops."
+LANDMARKS_NOTE = (
+    "landmarks: mean distance of 468 mesh points of face and target, in pixels at a side of 128, without a further "
+    "alignment; not found: the landmarker finds no face in the generated image or in the target."
 )
+IDENTITY_NOTE = (
+    "Identity by the recognizer, for which every face and target is aligned in the same way. cosine: mean to {own}; "
+    "impostor: mean to a target of another person, one drawn for each input; accuracy: share of own and impostor pairs "
+    "that are classified correctly, ten folds by person, threshold from the other nine; AUC; rank-1: the most similar "
+    "of all {subjects:,} targets{but} shows the same person. A missing face counts as cosine 0."
+)
+OWN = {
+    "target": {"own": "the input's own target", "but": ""},
+    "other": {"own": "the other targets of the same person", "but": " but the input's own"},
+}
+WITHOUT_OTHER_NOTE = "{without_other_target:,} pairs of people with one target only do not count for identity."
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +67,7 @@ def evaluation_page(document: dict[str, Any], examples: Sequence[tuple[Sequence[
         document=document,
         summary=_summary(document),
         headings=column_headings(document) if document["models"] else [],
-        rows=list(table_rows(document)) if document["models"] else [],
+        tables=list(tables(document)) if document["models"] else [],
         sections=sections,
     )
 
@@ -67,7 +77,16 @@ def _summary(document: dict[str, Any]) -> str:
         f"{document['pairs']:,} pairs, {document['subjects']:,} targets, {document['people']:,} people, compared at "
         f"{document['size']} px. {MEASURES_NOTE}"
     )
-    return f"{text} {IDENTITY_NOTE.format(**document)}" if document["recognizer"] else text
+    notes = [text]
+    if document["photos"]:
+        notes.append(PHOTOS_NOTE)
+    if document["landmarks"]:
+        notes.append(LANDMARKS_NOTE)
+    if document["recognizer"]:
+        notes.append(IDENTITY_NOTE.format(**document, **OWN[document["identity_against"]]))
+    if document["without_other_target"]:
+        notes.append(WITHOUT_OTHER_NOTE.format(**document))
+    return " ".join(notes)
 
 
 def _cells(example: Example) -> Iterator[_Cell]:

@@ -23,6 +23,7 @@ class PairJob:
     number: int  # in the set
     pair: Pair
     find_face: bool  # in the input
+    source: str = ""  # the photo of which the input is a crop, to find the face there; empty: in the crop
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,14 @@ class LoadedPair:
 
 
 @dataclass(frozen=True, slots=True)
+class LoadedTarget:
+    """A target, without a pair."""
+
+    file: str
+    image: Image  # (S, S, 3) RGB, S as in the file
+
+
+@dataclass(frozen=True, slots=True)
 class UnreadablePair:
     """A pair that cannot be read."""
 
@@ -47,16 +56,17 @@ class UnreadablePair:
 
 
 class PairReader:
-    """In a worker process: read one pair of a set; find the face of its input and render its frontal view.
+    """In a worker process: read one pair of a set; find the face of its input and make its frontal view.
 
     Args:
         root: of the set.
         faces: load the landmark models, because some job needs a face.
         view_size: side of the frontal views in pixels; None: none are made.
+        photos: folder of the jobs' ``source``.
     """
 
-    def __init__(self, root: Path, faces: bool, view_size: int | None) -> None:
-        self._root, self._view_size = root, view_size
+    def __init__(self, root: Path, faces: bool, view_size: int | None, photos: Path | None = None) -> None:
+        self._root, self._view_size, self._photos = root, view_size, photos or root
         self._config = AlignConfig() if view_size is None else AlignConfig(size=view_size)
         self._landmarker = ViewLandmarker() if faces else None
 
@@ -69,11 +79,20 @@ class PairReader:
         if self._landmarker is None or not job.find_face:
             return LoadedPair(job.number, image, target)
         try:
+            if job.source:
+                photo = Photo(read_bytes(self._photos / job.source))
             return LoadedPair(job.number, image, target, *self._turn(photo, self._landmarker))
         except PhotoError as error:
             return LoadedPair(job.number, image, target, reason=error.reason)
         except PROCESSING_ERRORS as error:
             return LoadedPair(job.number, image, target, reason=unprocessable(error).reason)
+
+    def read_target(self, file: str) -> LoadedTarget | None:
+        """Read one target; None if it cannot be read."""
+        try:
+            return LoadedTarget(file, _read(self._root, file)[1])
+        except PhotoError:
+            return None
 
     def _turn(self, photo: Photo, landmarker: ViewLandmarker) -> tuple[float, Image | None, Image | None]:
         """Return yaw, frontal view and visibility of the input, as `batch --model geometric` makes them."""

@@ -1,8 +1,8 @@
 """Summarize the results of the models: over all pairs of a set, by yaw of the inputs, and by group."""
 
 import itertools
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,8 @@ COLUMNS = {  # key of a result: heading, format
     "l2": ("L2", "{:.3f}"),
     "psnr": ("PSNR", "{:.2f}"),
     "ssim": ("SSIM", "{:.3f}"),
+    "landmark_distance": ("landmarks", "{:.2f}"),
+    "not_found": ("not found", "{:,}"),
     "identity_cosine": ("cosine", "{:.3f}"),
     "impostor_cosine": ("impostor", "{:.3f}"),
     "accuracy": ("accuracy", "{:.3f}"),
@@ -45,74 +47,101 @@ class GroundTruth:
     person: Indices  # (N,) identity of each input, numbered from 0 without gaps
     target: Indices  # (N,) index of each input's own target
     target_person: Indices  # (T,) identity of each target
-    group: Sequence[str] = ()  # (N,) group of each input, empty where unknown; or no groups
+    groups: Mapping[str, Sequence[str]] = field(default_factory=dict)  # column -> (N,) of each input, empty: unknown
 
 
 @dataclass(frozen=True, slots=True)
 class IdentityScores:
     """Verification and identification of one model's faces."""
 
-    own: Array  # (N,) cosine to the input's own target; 0 without a face
+    own: Array  # (N,) mean cosine to the input's references; 0 without a face, NaN without references
     impostor: Array  # (N,) cosine to a target of another person; empty if there is no other person
     correct: Flags  # (2, N) whether own and impostor pairs are classified correctly; empty likewise
-    rank1: Flags  # (N,) whether the most similar of all targets shows the same person
+    rank1: Flags  # (N,) whether the most similar target shows the same person
     folds: Indices  # (N,)
 
+    @property
+    def compared(self) -> Flags:
+        """(N,) whether there are references, so that the input counts."""
+        return ~np.isnan(self.own)
 
-def compare_identities(truth: GroundTruth, faces: Array, gallery: Array) -> IdentityScores:
+
+@dataclass(frozen=True, slots=True)
+class ModelResults:
+    """What was measured on the N faces of one model."""
+
+    measures: Array  # (N, 4) as pipelines.metrics.image_metrics.MEASURES; NaN where the model generated no face
+    distances: Array | None  # (N,) of the landmarks, pixels; NaN where no face is found; None: not measured
+    identity: IdentityScores | None  # None without a recognizer
+
+
+def compare_identities(
+    truth: GroundTruth, faces: Array, gallery: Array, references: Array, left_out: Indices | None
+) -> IdentityScores:
     """Compare the embeddings of one model's faces with those of the targets.
 
     Args:
         truth: identities of inputs and targets.
         faces: (N, D) unit vectors; zeros where the model generated no face.
         gallery: (T, D) unit vectors of the targets.
+        references: (N, D) mean embedding of the targets that should show the same person; NaN where there are none.
+        left_out: (N,) index of the target that is not searched for each input, for rank-1; None: all are searched.
     """
     person, target_person = truth.person, truth.target_person
     folds = person % FOLDS
-    own = np.einsum("nd,nd->n", faces, gallery[truth.target])
-    rank1 = rank1_correct(faces, person, gallery, target_person)
-    if min(len(np.unique(target_person)), len(np.unique(folds))) < 2:
+    own = np.einsum("nd,nd->n", faces, references)
+    rank1 = rank1_correct(faces, person, gallery, target_person, left_out)
+    known = ~np.isnan(own)
+    if min(len(np.unique(target_person)), len(np.unique(folds[known]))) < 2:
         return IdentityScores(own, np.zeros(0), np.zeros((2, 0), bool), rank1, folds)
     impostor = np.einsum("nd,nd->n", faces, gallery[draw_impostors(person, target_person)])
-    same = np.repeat([True, False], len(own))
-    correct = cross_validated_correct(np.concatenate([own, impostor]), same, np.tile(folds, 2))
-    return IdentityScores(own, impostor, correct.reshape(2, -1), rank1, folds)
+    cosines, same = np.concatenate([own[known], impostor[known]]), np.repeat([True, False], known.sum())
+    correct = np.zeros((2, len(own)), bool)
+    correct[:, known] = cross_validated_correct(cosines, same, np.tile(folds[known], 2)).reshape(2, -1)
+    return IdentityScores(own, impostor, correct, rank1, folds)
 
 
-def summarize_model(truth: GroundTruth, measures: Array, identity: IdentityScores | None) -> dict[str, Any]:
+def summarize_model(truth: GroundTruth, results: ModelResults) -> dict[str, Any]:
     """Average the results of one model.
 
     Args:
         truth: yaw and groups of the inputs.
-        measures: (N, 4) as :data:`pipelines.metrics.image_metrics.MEASURES`; NaN where the model generated no face.
-        identity: None without a recognizer.
+        results: of the model.
 
     Returns:
         A result with the keys of :data:`COLUMNS` over all pairs; under ``bins`` one for each bin of yaw that has
-        pairs, with ``from`` and ``to``; under ``groups`` one for each group, with ``group``. Image measures are
-        means over the generated faces; identity includes missing faces as cosine 0. Values that cannot be measured
-        are None.
+        pairs, with ``from`` and ``to``; under ``groups`` one for each group, with ``by``, its column, and ``group``.
+        Image measures are means over the generated faces, the distance of landmarks over those in which a face is
+        found; identity includes missing faces as cosine 0. Values that cannot be measured are None.
     """
     turned = np.minimum(np.abs(truth.yaw), BINS[-1])
     bins = []
     for low, high in itertools.pairwise(BINS):
         inside = (turned >= low) & ((turned < high) | ((turned == high) & (high == BINS[-1])))
         if inside.any():
-            bins.append({"from": low, "to": high, **_average(measures, identity, inside)})
+            bins.append({"from": low, "to": high, **_average(results, inside)})
     groups = [
-        {"group": group, **_average(measures, identity, np.array(truth.group) == group)}
-        for group in sorted(set(truth.group))
+        {"by": column, "group": group, **_average(results, np.array(values) == group)}
+        for column, values in truth.groups.items()
+        for group in sorted(set(values))
     ]
-    return {**_average(measures, identity, np.ones(len(turned), bool)), "bins": bins, "groups": groups}
+    return {**_average(results, np.ones(len(turned), bool)), "bins": bins, "groups": groups}
 
 
-def _average(measures: Array, identity: IdentityScores | None, inside: Flags) -> dict[str, Any]:
-    generated = inside & ~np.isnan(measures[:, 0])
+def _average(results: ModelResults, inside: Flags) -> dict[str, Any]:
+    generated = inside & ~np.isnan(results.measures[:, 0])
     result: dict[str, Any] = {"pairs": int(inside.sum()), "missing": int(inside.sum() - generated.sum())}
-    result |= {name: _mean(values[generated]) for name, values in zip(MEASURES, measures.T, strict=True)}
-    if identity is None:
-        return result
-    result["identity_cosine"] = _mean(identity.own[inside])
+    result |= {name: _mean(values[generated]) for name, values in zip(MEASURES, results.measures.T, strict=True)}
+    if results.distances is not None:
+        found = generated & ~np.isnan(results.distances)
+        result["landmark_distance"] = _mean(results.distances[found])
+        result["not_found"] = int(generated.sum() - found.sum())
+    return result if results.identity is None else result | _average_identity(results.identity, inside)
+
+
+def _average_identity(identity: IdentityScores, inside: Flags) -> dict[str, Any]:
+    inside = inside & identity.compared
+    result: dict[str, Any] = {"identity_cosine": _mean(identity.own[inside])}
     if len(identity.impostor) and inside.any():
         cosines = np.concatenate([identity.own[inside], identity.impostor[inside]])
         folds = np.tile(identity.folds[inside], 2)
@@ -147,18 +176,26 @@ def column_headings(document: dict[str, Any]) -> list[str]:
     return [heading for key, (heading, _) in COLUMNS.items() if key in document["models"][0]]
 
 
-def table_rows(document: dict[str, Any]) -> Iterator[TableRow]:
-    """Yield the table of an evaluation: the models over all pairs, then by yaw, then by group."""
+def tables(document: dict[str, Any]) -> Iterator[tuple[str, list[TableRow]]]:
+    """Yield the tables of an evaluation, each with its column of labels.csv; it is empty for the first.
+
+    The first table has the models over all pairs, then by yaw; each further one has the groups of a column.
+    """
     models = document["models"]
-    parts = [("all", models)]
-    parts += [
+    by_yaw = [
         (f"yaw {results[0]['from']} to {results[0]['to']}", results)
         for results in zip(*(model["bins"] for model in models), strict=True)
     ]
-    parts += [
-        (f"{document['by']} {results[0]['group'] or 'unknown'}", results)
-        for results in zip(*(model["groups"] for model in models), strict=True)
-    ]
+    yield "", list(_rows(models, [("all", models), *by_yaw]))
+    groups = list(zip(*(model["groups"] for model in models), strict=True))
+    for column, some in itertools.groupby(groups, key=lambda results: str(results[0]["by"])):
+        parts = [(f"{column} {results[0]['group'] or 'unknown'}", results) for results in some]
+        yield column, list(_rows(models, parts))
+
+
+def _rows(
+    models: Sequence[dict[str, Any]], parts: Iterable[tuple[str, Sequence[dict[str, Any]]]]
+) -> Iterator[TableRow]:
     for pairs, results in parts:
         for number, (model, result) in enumerate(zip(models, results, strict=True)):
             yield TableRow(pairs if number == 0 else "", model["name"], _cells(result))

@@ -18,7 +18,7 @@ from pipelines.runtime.config import (
 from toolkit.errors import ConfigError
 from toolkit.records.subject_rules import subject_rule
 
-KnownSet = Literal["multipie", "cfp", "celeba"]
+KnownSet = Literal["multipie", "cfp", "celeba", "london"]
 AlignPolicy = Literal["auto", "always", "never"]
 
 
@@ -80,6 +80,26 @@ class SynthConfig:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ViewsConfig:
+    """``frontalize pairs views``."""
+
+    size: int = 128  # side of views and targets, pixels
+    variants: int = 1  # views of each photo, each degraded in another way
+    degrade: float = 0.0  # strength of blur, noise and JPEG loss before the view is drawn, 0 to 1
+    seed: int = 0
+    format: ImageFormat = "jpg"
+    quality: int = 95  # of JPEG and WebP, 1 to 100
+
+    def __post_init__(self) -> None:
+        require_between("size", self.size, 16, 4096, "try 128")
+        require_at_least("variants", self.variants, 1, "try 1")
+        require_between("degrade", self.degrade, 0, 1, "try 0.5")
+        require_at_least("seed", self.seed, 0, "try 0")
+        require_choice("format", self.format, ImageFormat)
+        require_quality(self.quality)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class VerifyConfig:
     """``frontalize pairs verify``."""
 
@@ -102,7 +122,7 @@ class ImportConfig:
 
     kind: KnownSet
     size: int = 256  # side of the crops, pixels
-    align: AlignPolicy = "auto"  # auto: square photos are crops already, except those of CFP
+    align: AlignPolicy = "auto"  # auto: square photos are crops already, except those of CFP and London
     light: int = 7  # Multi-PIE: light of the targets, 0 to 19
     format: ImageFormat = "jpg"
     quality: int = 95  # of JPEG and WebP, 1 to 100

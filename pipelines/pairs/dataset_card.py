@@ -17,7 +17,10 @@ from toolkit.records.subjects import MASK
 
 CARD = "README.md"
 FILE_HASH = "file_sha256"  # in a face's row of the ledger: of the output, while ``sha256`` is of the input
-_LABELS = ("yaw", "pitch", "roll", "person", "light", "light_strength", "session", "camera", "partition")
+_LABELS = (
+    *("yaw", "pitch", "roll", "person", "light", "light_strength", "session", "camera", "partition"),
+    *("expression", "view", "age", "sex", "ethnicity"),
+)
 _MAX_SIZES_READ = 200  # files whose size is read for the card
 _BIN = 15  # degrees
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from pipelines.pairs.config import ImportConfig, KnownSet
 from pipelines.pairs.dataset_card import write_labels_and_card
-from pipelines.pairs.importers import celeba, cfp, multipie
+from pipelines.pairs.importers import celeba, cfp, london, multipie
 from pipelines.pairs.importers.crop_worker import CROPS_VERSION, ImportedCrops, encode_import
 from pipelines.pairs.importers.importer import Importer, Item, Listing
 from pipelines.photo_jobs.job import run_photo_jobs
@@ -30,6 +30,7 @@ IMPORTERS: dict[KnownSet, Importer] = {
     "multipie": multipie.IMPORTER,
     "cfp": cfp.IMPORTER,
     "celeba": celeba.IMPORTER,
+    "london": london.IMPORTER,
 }
 CROPS = ".aligned"  # inside the set: its files are links to these, and a later run starts from them
 _MAX_NAMES = 3  # in an error message

@@ -1,4 +1,4 @@
-"""A head rotated away and brought back by the geometric view: what the refiner learns from.
+"""A head rotated away, by us or in a real photo, and brought back by the geometric view: what the refiner learns from.
 
 The result has the holes, the stretched cheeks and the wrong depths of real profiles, because the rotated photo is
 processed like one: degraded, its face found by the same networks, the view rendered by the same code.
@@ -16,7 +16,6 @@ from toolkit.landmarks.protocols import Landmarker
 from toolkit.photos.degrade import degrade
 from toolkit.photos.types import Image
 from toolkit.views.frontal import frontal_view
-from toolkit.views.rotate import RotatedView
 
 MAX_MESH_ERROR = 0.1  # mean distance to the true points, relative to the face: beyond, the mesh is on a collar
 FALLBACK_NOISE = 0.02  # standard deviation of the true mesh's shift where no face is found, relative to the face
@@ -28,20 +27,27 @@ class RoundTrip:
     Args:
         landmarker: finds their faces.
         degrade: strength of the degradation on the way, 0 to 1; see :mod:`toolkit.photos.degrade`.
+        real: the heads are those of real photos. In heads that were rotated by this code the profile network is not
+            used: it was trained on such heads, and would be better than on photos.
     """
 
-    def __init__(self, landmarker: Landmarker, degrade: float) -> None:
+    def __init__(self, landmarker: Landmarker, degrade: float, real: bool = False) -> None:
         self._landmarker, self._degrade = landmarker, degrade
-        # Without the profile network: it was trained on heads rotated by this code, and would be better than on photos.
-        self._refine = AveragedMesh(profiles=False)
+        self._refine = AveragedMesh(profiles=real)
 
-    def __call__(self, view: RotatedView, size: int, random: np.random.Generator) -> tuple[Image, Image] | None:
-        """Make the frontal view of a rotated head.
+    def __call__(self, head: Image, true: Face, size: int, random: np.random.Generator) -> tuple[Image, Image] | None:
+        """Make the frontal view of a turned head.
+
+        Args:
+            head: (H, W, 3) RGB uint8, with room around it.
+            true: the face in it, found before the degradation, or known from the rotation.
+            size: side of the view, pixels.
+            random: for the degradation.
 
         Returns:
             (size, size, 3) RGB, and (size, size) visibility, 0 to 255; None where the mesh is wrong.
         """
-        photo, true = degrade(view.image, random, self._degrade), Face(view.landmarks, None)
+        photo = degrade(head, random, self._degrade)
         try:
             face = self._refine(photo, self._found(photo, true, random))
             if _is_wrong(face, true):

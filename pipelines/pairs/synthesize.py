@@ -14,7 +14,7 @@ from pipelines.pairs.round_trip import RoundTrip
 from pipelines.photo_jobs.job import PhotoOutput, run_photo_jobs
 from pipelines.photo_jobs.landmarkers import worker_landmarker
 from pipelines.runtime.config import BulkConfig
-from pipelines.runtime.image_writer import encode_output
+from pipelines.runtime.image_writer import OutputFormat, encode_output
 from pipelines.runtime.interrupt import Stop
 from pipelines.runtime.plan import Job, Plan
 from pipelines.runtime.run import digest
@@ -103,7 +103,9 @@ class RotatedViews:
             view = head.view(*pose)
             if self._round_trip is None:
                 image = warp_crop(view.image, crop_matrix(view.landmarks, config.size), config.size)
-            elif (returned := self._round_trip(view, config.size, random)) is not None:
+            elif (
+                returned := self._round_trip(view.image, Face(view.landmarks, None), config.size, random)
+            ) is not None:
                 image, mask = returned
                 output.masks.append(mask)
             else:
@@ -120,15 +122,22 @@ def encode_views(config: SynthConfig, job: Job, output: ViewsOutput) -> list[tup
     """Encode the target and the views, then their masks; add the hash of each file to its row."""
     suffix = f".{config.format}"
     paths = [f"{job.stem}{suffix}", *(f"{job.stem}/{name}{suffix}" for name in output.names)]
+    return encode_files(config, paths, output)
+
+
+def encode_files(config: OutputFormat, paths: list[str], output: ViewsOutput) -> list[tuple[str, bytes]]:
+    """Encode images to these paths, then the masks of the last ones; add the hash of each image to its row."""
     files = [(path, encode_output(image, config)) for path, image in zip(paths, output.images, strict=True)]
     for (_, data), row in zip(files, output.faces, strict=True):
         row[FILE_HASH] = hashlib.sha256(data).hexdigest()
-    masks = zip(paths[1:], output.masks, strict=False)
-    return files + [(mask_of(path), encode_image(mask, ".png")) for path, mask in masks]
+    masked = paths[len(paths) - len(output.masks) :]
+    return files + [
+        (mask_of(path), encode_image(mask, ".png")) for path, mask in zip(masked, output.masks, strict=True)
+    ]
 
 
 def _target_and_head(photo: Photo, landmarker: Landmarker, config: SynthConfig) -> tuple[AlignedCrop, Image, Face]:
-    """Cut the aligned crop, and the head with room around it at about the crop's resolution.
+    """Cut the aligned crop, and the head as :func:`cut_head` does.
 
     Raises:
         PhotoRejected: ``turned``, ``blurred`` or ``small-face``, or as :func:`toolkit.crops.align.align_photo` says.
@@ -141,6 +150,15 @@ def _target_and_head(photo: Photo, landmarker: Landmarker, config: SynthConfig) 
         raise PhotoRejected("blurred", f"sharpness {sharp:.0f}, below --min-sharpness {config.min_sharpness:g}")
     if (enlarged := matrix_scale(crop.matrix)) > config.max_enlarged:
         raise PhotoRejected("small-face", f"would be enlarged {enlarged:.1f} times, above {config.max_enlarged:g}")
+    return crop, *cut_head(photo, crop)
+
+
+def cut_head(photo: Photo, crop: AlignedCrop) -> tuple[Image, Face]:
+    """Cut the head of an aligned face, with room around it, at about the crop's resolution.
+
+    Returns:
+        (H, H, 3) RGB, and the face in its pixels.
+    """
     _, rotation, scale, origin = head_coordinates(crop.face.landmarks)
     wanted = min(SUPERSAMPLING * matrix_scale(crop.matrix), 1.0)
     middle = (scale * rotation @ PIVOT + origin)[:2]
@@ -148,7 +166,7 @@ def _target_and_head(photo: Photo, landmarker: Landmarker, config: SynthConfig) 
     matrix = np.column_stack([np.eye(2) * wanted, (side - 1) / 2 - middle * wanted])
     landmarks = crop.face.landmarks * wanted
     landmarks[:, :2] = crop.face.landmarks[:, :2] @ matrix[:, :2].T + matrix[:, 2]
-    return crop, crop_photo(photo, matrix, side), Face(landmarks, crop.face.score)
+    return crop_photo(photo, matrix, side), Face(landmarks, crop.face.score)
 
 
 def draw_poses(config: SynthConfig, name: str) -> list[tuple[float, float, Light | None]]:

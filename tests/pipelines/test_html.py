@@ -42,10 +42,15 @@ def test_a_page_of_an_evaluation_escapes_all_that_comes_from_files() -> None:
     row: dict[str, Any] = {"input": EVIL + ODD, "target": EVIL, "yaw": 3.6, "l1": 0.5}
     document: dict[str, Any] = {
         **dict.fromkeys(("pairs", "subjects", "people", "size"), 1),
-        **dict.fromkeys(("dataset", "recognizer", "by"), EVIL),
+        **dict.fromkeys(("dataset", "recognizer", "by", "photos"), EVIL),
         "ranked_by": "ssim",
+        "identity_against": "other",
+        "landmarks": True,
+        "without_other_target": 2,
         "failed": [{"input": EVIL, "reason": EVIL}],
-        "models": [{"model": EVIL, "name": "x" + EVIL, **result, "bins": [], "groups": [{"group": EVIL, **result}]}],
+        "models": [
+            {"model": EVIL, "name": "x" + EVIL, **result, "bins": [], "groups": [{"by": EVIL, "group": EVIL, **result}]}
+        ],
     }
     page = evaluation_page(
         document, [([Example([image, image, image], [row])], [Example([image, EVIL, image], [row])])]
@@ -54,6 +59,8 @@ def test_a_page_of_an_evaluation_escapes_all_that_comes_from_files() -> None:
     assert page.count(data_url(image)) == 5
     assert "yaw +4°" in page and "<br>" in page and "<td>0.500</td><td>-</td>" in page
     assert "missing face" in page and "Not evaluated" in page
+    assert "468 mesh points" in page and "the other targets of the same person" in page
+    assert "2 pairs of people with one target only" in page
 
 
 def test_pages_that_cannot_be_written_are_errors(tmp_path: Path) -> None:

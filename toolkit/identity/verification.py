@@ -67,7 +67,9 @@ def draw_impostors(people: Indices, gallery: Indices, seed: int = 0) -> Indices:
     return np.asarray(order[np.where(drawn < first, drawn, drawn + (last - first))], np.intp)
 
 
-def rank1_correct(probes: Array, people: Indices, gallery: Array, gallery_people: Indices) -> NDArray[np.bool_]:
+def rank1_correct(
+    probes: Array, people: Indices, gallery: Array, gallery_people: Indices, left_out: Indices | None = None
+) -> NDArray[np.bool_]:
     """Return whether the gallery image with the highest cosine shows the probe's person (rank-1 identification).
 
     Args:
@@ -75,12 +77,15 @@ def rank1_correct(probes: Array, people: Indices, gallery: Array, gallery_people
         people: (N,) identity of each probe.
         gallery: (T, D) unit vectors.
         gallery_people: (T,) identity of each gallery image.
+        left_out: (N,) the gallery image with which each probe is not compared; None: compared with all.
 
     Returns:
         (N,) whether the probe is identified.
     """
-    nearest = [
-        np.argmax(probes[row : row + _PROBES_AT_ONCE] @ gallery.T, axis=1)
-        for row in range(0, len(probes), _PROBES_AT_ONCE)
-    ]
+    nearest = []
+    for row in range(0, len(probes), _PROBES_AT_ONCE):
+        cosines = probes[row : row + _PROBES_AT_ONCE] @ gallery.T
+        if left_out is not None:
+            cosines[np.arange(len(cosines)), left_out[row : row + _PROBES_AT_ONCE]] = -np.inf
+        nearest.append(np.argmax(cosines, axis=1))
     return np.asarray((gallery_people[np.concatenate(nearest)] == people) & probes.any(axis=1))

@@ -12,7 +12,7 @@ class FindConfig:
     """How faces are found.
 
     ``detector`` and ``landmarker`` are each the path of a model file, a name registered in
-    :mod:`toolkit.landmarks.protocols`, or ``module:Class``; None means the models in MediaPipe's wheel.
+    :mod:`toolkit.landmarks.protocols`, or ``module:Class``; None means the built-in models.
     """
 
     min_detection: float = 0.5  # detections with a lower score are dropped, 0 to 1
@@ -31,12 +31,6 @@ class FindConfig:
                 object.__setattr__(self, name, _checked(name, given, registered))
         if self.detector is not None and self.landmarker is not None:
             raise ConfigError("detector and landmarker: a landmarker has its own detector; give one of the two")
-
-    @property
-    def is_built_in(self) -> bool:
-        """Whether only built-in classes and model files are used."""
-        given = ((DETECTORS, self.detector), (LANDMARKERS, self.landmarker))
-        return all(name is None or find_class(registered, str(name)) is None for registered, name in given)
 
 
 def _checked(name: str, given: str | Path, registered: dict[str, type]) -> str:

@@ -9,6 +9,8 @@
 ``light``               number of the light in the source set, or azimuth of the lamp in degrees
 ``light_strength``      0 to 1
 ``session camera``      as named in the source set
+``expression view``     likewise
+``age sex ethnicity``   of the person, as the source set gives them
 ``partition``           train, val or test, if the source set defines it
 ``sha256``              of the file as written, for `pairs verify`
 ``source``              the photo from which the file was made
@@ -49,6 +51,11 @@ _COLUMNS = (
         "light_strength",
         "session",
         "camera",
+        "expression",
+        "view",
+        "age",
+        "sex",
+        "ethnicity",
         "partition",
         "sha256",
         "source",

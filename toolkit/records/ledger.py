@@ -12,7 +12,7 @@ import os
 import re
 import struct
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from types import TracebackType
@@ -76,6 +76,8 @@ def error_outcome(input_path: str, error: PhotoError, **known: Any) -> Outcome:
 class Ledger:
     """The ledger of one output folder, open for one run at a time, or for one run of each shard.
 
+    An error before the first line, as of a wrong set-up, removes the ledger, and the folders that were created for it.
+
     Args:
         folder: the output folder; created if missing.
         source: the folder that inputs are relative to; its path relative to the output folder is stored in each line.
@@ -89,6 +91,7 @@ class Ledger:
         self.path = folder / LEDGER_NAME
         self._source = "" if source is None else os.path.relpath(source, folder)
         try:
+            self._new_folders = [one for one in (folder, *folder.parents) if not one.exists()]
             folder.mkdir(parents=True, exist_ok=True)
             self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         except OSError as error:
@@ -96,7 +99,9 @@ class Ledger:
         first, end = (_RUN_LOCK_LENGTH * edge // shard[1] for edge in (shard[0], shard[0] + 1))
         try:
             _lock(self._file, fcntl.F_WRLCK, _RUN_LOCK + first, end - first)
-        except BlockingIOError as error:
+            if not os.path.samestat(os.fstat(self._file), self.path.stat()):  # removed by a run that ended in between
+                raise BlockingIOError
+        except (BlockingIOError, FileNotFoundError) as error:
             os.close(self._file)
             raise ConfigError(f"{folder}: another run is writing here; wait for it or choose another OUT") from error
         except OSError as error:
@@ -127,8 +132,18 @@ class Ledger:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if kind is not None:
+            self._remove_empty()
         self._reader.close()
         os.close(self._file)
+
+    def _remove_empty(self) -> None:
+        with suppress(OSError):  # another shard is open, or there are other files in a folder
+            _lock(self._file, fcntl.F_WRLCK, _RUN_LOCK, _RUN_LOCK_LENGTH)
+            if os.fstat(self._file).st_size == 0:
+                self.path.unlink()
+                for folder in self._new_folders:
+                    folder.rmdir()
 
     def last(self, input_path: str) -> Outcome | None:
         """Return the last outcome of an input before this run; None without one."""

@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.faces.face import Face, rescale_face
-from toolkit.faces.head_mesh import build_head, face_oval, head_mirror, head_triangles, normals
+from toolkit.faces.frontal_shape import frontal_shape
+from toolkit.faces.head_mesh import build_head, head_mirror, head_triangles, normals
 from toolkit.faces.shape_model import HEAD_HALF_SIDE, PIVOT, Fit, fit_shape
 from toolkit.geometry.affine import matrix_scale
 from toolkit.geometry.crop import Template, crop_matrix
@@ -29,18 +30,20 @@ from toolkit.photos.resample import crop_around
 from toolkit.photos.types import Image
 from toolkit.views.backlight import remove_backlight
 from toolkit.views.head_outline import head_outline_mask, mesh_profile_mask
-from toolkit.views.inpaint import extend_person_colors, inpaint_smooth
+from toolkit.views.inpaint import extend_person_colors
 from toolkit.views.profile_contour import fit_mesh_to_contour, is_turned
-from toolkit.views.segmentation import CERTAIN_BACKGROUND, Mask, covers_face, person_probability
+from toolkit.views.segmentation import Mask, covers_face, person_probability
+from toolkit.views.skull import texture_positions, trim_skull
+from toolkit.views.surroundings import surroundings
 
 Points = NDArray[np.float64]
 FloatImage = NDArray[np.float32]
 
 BLEND_HALF_WIDTH = 0.05  # difference in visibility at which a pixel comes from one half of the face alone
+RIM_BLUR = 1.0  # pixels: standard deviation of the blur between head and surroundings
 CONTOUR_MARGIN = 0.01  # head coordinates: this near to the contour, pixels mix the colors of person and background
 CONTOUR_MARGIN_TURNED = 0.02  # the same for a turned head, whose contour becomes the middle of the view
 HIDDEN_FROM, HIDDEN_FULLY = 0.01, 0.03  # head coordinates: a vertex this far behind another surface is hidden
-BACKGROUND_SIZE = 16  # pixels: side of the background image
 _DEPTH_MAP_SCALE = 45.0  # pixels per unit of head coordinates in the depth map that tells which vertices are hidden
 
 
@@ -52,7 +55,7 @@ class ViewInputs:
     texture_xy: NDArray[np.float32]  # (V, 2) pixels of the texture: where each vertex has its color
     view_xyz: NDArray[np.float32]  # (V, 3) pixels of the view: where each vertex is drawn, z away from the camera
     visibility: NDArray[np.float32]  # (V,) how well the photo shows each vertex: 1 facing the camera, 0 hidden
-    background: Image  # (BACKGROUND_SIZE, BACKGROUND_SIZE, 3) RGB: the photo's background, out of focus
+    background: Image  # (S, S, 3) RGB, as large as the view: what surrounds the head
 
 
 def frontal_view(
@@ -83,10 +86,10 @@ def frontal_view(
 def prepare_view(photo: Image, face: Face, size: int, template: Template, border: int = 0) -> ViewInputs:
     """Compute the inputs of a frontal view; arguments and errors as for :func:`frontal_view`."""
     fit = fit_shape(face.landmarks)
-    matrix = crop_matrix(fit.shape, size, template)
+    shape = frontal_shape(fit)
+    matrix = crop_matrix(shape, size, template)
     matrix[:, 2] += border
-    head = build_head(fit.shape, back=False).vertices
-    view_xyz = np.column_stack([head[:, :2] @ matrix[:, :2].T + matrix[:, 2], head[:, 2] * matrix_scale(matrix)])
+    head, frontal = (build_head(points, back=False).vertices for points in (fit.shape, shape))
 
     center, half_side = fit.project(PIVOT[None])[0], HEAD_HALF_SIDE * fit.scale
     crop, corner, scale = crop_around(photo, center, half_side, fit.scale / matrix_scale(matrix))
@@ -97,12 +100,15 @@ def prepare_view(photo: Image, face: Face, size: int, template: Template, border
     person = _find_person(crop, landmarks, fit)
     texture = _remove_background(crop, person, mesh, fit)
     mesh_inside = mesh if person is None else fit_mesh_to_contour(mesh, fit, person)
+    visibility = _vertex_visibility(fit, head)
+    values = np.column_stack([texture_positions(mesh_inside, fit, head), visibility, frontal])
+    positions, visibility, frontal = np.split(trim_skull(values, frontal), [2, 3], axis=1)
     return ViewInputs(
         texture=texture,
-        texture_xy=texture_positions(mesh_inside, fit, head).astype(np.float32),
-        view_xyz=view_xyz.astype(np.float32),
-        visibility=_vertex_visibility(fit, head).astype(np.float32),
-        background=_blurred_background(crop, person),
+        texture_xy=positions.astype(np.float32),
+        view_xyz=_to_view(frontal, matrix).astype(np.float32),
+        visibility=visibility[:, 0].astype(np.float32),
+        background=surroundings(crop, positions, frontal, fit, matrix, size + 2 * border),
     )
 
 
@@ -127,26 +133,14 @@ def render_view(inputs: ViewInputs, size: int) -> tuple[Image, NDArray[np.float3
     share = np.clip(0.5 + (visible - visible_mirrored) / (2 * BLEND_HALF_WIDTH), 0, 1)
     share = cv2.GaussianBlur(share.astype(np.float32), (0, 0), size / 80)[..., None]
     inside = (raster.triangle >= 0).astype(np.float32)
-    head = cv2.GaussianBlur(inside, (0, 0), 0.7)[..., None]
-    background = np.asarray(cv2.resize(inputs.background, (size, size), interpolation=cv2.INTER_CUBIC), np.float32)
-    image = (own * share + mirrored * (1 - share)) * head + background * (1 - head)
+    head = np.clip(2 * cv2.GaussianBlur(inside, (0, 0), RIM_BLUR) - 1, 0, 1)[..., None]  # 0 where no triangle is drawn
+    image = (own * share + mirrored * (1 - share)) * head + inputs.background * (1 - head)
     return np.clip(image, 0, 255).astype(np.uint8), visible * inside
 
 
-def texture_positions(mesh: Points, fit: Fit, head: Points) -> Points:
-    """Return where each vertex of a head has its color in the photo, (V, 2) pixels.
-
-    Vertices of the face lie where the mesh has them. Those of the skull follow the nearest vertex of the face's oval.
-
-    Args:
-        mesh: (468, 2) pixels.
-        fit: of that mesh.
-        head: (V, 3) head coordinates, from :func:`toolkit.faces.head_mesh.build_head` with ``back=False``.
-    """
-    placed = fit.project(head)[:, :2]
-    offset = mesh[face_oval()] - placed[face_oval()]
-    rings = (len(head) - SKIN) // len(offset)
-    return np.concatenate([mesh, placed[SKIN:] + np.tile(offset, (rings, 1))])
+def _to_view(head: Points, matrix: NDArray[np.float64]) -> Points:
+    """Map (V, 3) head coordinates to pixels of the view, z on the same scale."""
+    return np.column_stack([head[:, :2] @ matrix[:, :2].T + matrix[:, 2], head[:, 2] * matrix_scale(matrix)])
 
 
 def _find_person(photo: Image, landmarks: Points, fit: Fit) -> Mask | None:
@@ -220,13 +214,3 @@ def _match_lighting(
         for image, weight in zip((own, mirrored), weights, strict=True)
     )
     return np.asarray(mirrored + (light - light_mirrored) * np.clip(blur(visible), 0, 1)[..., None])
-
-
-def _blurred_background(photo: Image, person: Mask | None) -> Image:
-    """Return the background without the person, reduced to (BACKGROUND_SIZE, BACKGROUND_SIZE, 3) RGB uint8."""
-    size = (BACKGROUND_SIZE, BACKGROUND_SIZE)
-    small = np.asarray(cv2.resize(photo, size, interpolation=cv2.INTER_AREA), np.uint8)
-    if person is None:
-        return small
-    known = cv2.resize(person, size, interpolation=cv2.INTER_AREA) < CERTAIN_BACKGROUND
-    return np.clip(inpaint_smooth(small, known), 0, 255).astype(np.uint8) if known.any() else small

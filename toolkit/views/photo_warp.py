@@ -17,15 +17,12 @@ from toolkit.faces.shape_model import HEAD_HALF_SIDE, PIVOT, Fit, fit_shape
 from toolkit.geometry.mesh_topology import SKIN
 from toolkit.photos.resample import crop_around
 from toolkit.photos.types import Image
-from toolkit.views.frontal import texture_positions
 from toolkit.views.segmentation import person_mask
+from toolkit.views.skull import texture_positions, trim_skull
 
 Points = NDArray[np.float64]
 Values = NDArray[np.float64]
 
-# Share of the skull behind the face's oval that counts as head, by height in head coordinates: all of it at the ears,
-# less at the hairline, where hair covers it, and nothing at the jaw, where the neck begins.
-SKULL_HEIGHTS, SKULL_SHARES = (-0.6, -0.25, 0.35, 0.75), (0.35, 1.0, 1.0, 0.0)
 RING_SCALES = np.array([1.08, 1.18, 1.3, 1.45, 1.65])  # rings around the head, in head radii; the last does not move
 RING_DEPTH = 9.0  # head coordinates: z of the rings, behind the head
 CONTOUR_SCALES = np.linspace(0.75, 1.3, 56)  # where the person's contour is searched, relative to the head's outline
@@ -56,7 +53,7 @@ def find_photo_warp(photo: Image, face: Face) -> PhotoWarp:
     fit = fit_shape(face.landmarks)
     head = build_head(fit.shape, back=False).vertices
     source = texture_positions(face.landmarks[:SKIN, :2], fit, head)
-    values = _trim_skull(np.column_stack([source, _turn_to_camera(fit, head), head]), fit.shape)
+    values = trim_skull(np.column_stack([source, _turn_to_camera(fit, head), head]), fit.shape)
     source, target, head = values[:, :2], values[:, 2:4], values[:, 4:]
 
     outline = slice(-len(face_oval()), None)
@@ -107,25 +104,6 @@ def _turn_to_camera(fit: Fit, head: Points) -> Points:
     frontal = replace(fit, rotation=np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]]))
     neck_offset = fit.project(PIVOT[None]) - frontal.project(PIVOT[None])
     return np.asarray((frontal.project(head) + neck_offset)[:, :2])
-
-
-def _trim_skull(values: Values, shape: Points) -> Values:
-    """Interpolate the vertices of the skull so that it ends where SKULL_SHARES says.
-
-    Args:
-        values: (V, C) one row for each vertex of the head.
-        shape: (468, 3) head coordinates.
-
-    Returns:
-        (V, C).
-    """
-    outline = face_oval()
-    rings = np.concatenate([values[outline][None], values[SKIN:].reshape(len(FRONT_RINGS), len(outline), -1)])
-    position = np.arange(1, len(rings))[:, None] * np.interp(shape[outline, 1], SKULL_HEIGHTS, SKULL_SHARES)
-    lower = np.minimum(position.astype(int), len(rings) - 2)
-    share, column = (position - lower)[..., None], np.arange(len(outline))
-    trimmed = rings[lower, column] * (1 - share) + rings[lower + 1, column] * share
-    return np.concatenate([values[:SKIN], trimmed.reshape(-1, values.shape[1])])
 
 
 def _far_side_weight(fit: Fit, outline: Points) -> Values:

@@ -30,12 +30,13 @@ DEFAULT = ImportConfig(kind="multipie")
 
 
 def import_set(
-    kind: Annotated[KnownSet, typer.Argument(metavar="multipie|cfp|celeba", help="The dataset in SRC.")],
+    kind: Annotated[KnownSet, typer.Argument(metavar="multipie|cfp|celeba|london", help="The dataset in SRC.")],
     source: Source,
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Root of the paired set.")],
     size: Annotated[int, typer.Option(help="Side of the square crops, pixels.")] = DEFAULT.size,
     align: Annotated[
-        AlignPolicy, typer.Option(help="auto (square photos are crops already, except CFP's), always, or never.")
+        AlignPolicy,
+        typer.Option(help="auto (square photos are crops already, but not those of CFP and London), always, never."),
     ] = DEFAULT.align,
     light: Annotated[
         int,

@@ -61,6 +61,9 @@ class Console:
             total: number of items.
             note: text on the right for an item; may be empty.
         """
+        if self._quiet or not self._err.is_terminal:
+            yield from items
+            return
         columns = (
             TextColumn("{task.description}"),
             BarColumn(),
@@ -69,8 +72,7 @@ class Console:
             TimeRemainingColumn(),
             TextColumn("{task.fields[note]}", markup=False),
         )
-        hidden = self._quiet or not self._err.is_terminal
-        with Progress(*columns, console=self._err, disable=hidden, transient=True) as progress:
+        with Progress(*columns, console=self._err, transient=True) as progress:
             task = progress.add_task(label, total=total, note="")
             done, updated = 0, 0.0
             for item in items:

@@ -1,15 +1,19 @@
-"""Recipe ``refiner``: geometric frontal views to portraits, trained on sets of `pairs synth --round-trip`."""
+"""Recipe ``refiner``: geometric frontal views to portraits.
+
+It is trained on sets of `pairs synth --round-trip` and `pairs views`, or both: `pairs merge`.
+"""
 
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
-from models.identity_loss import IdentityEncoder, info_nce, random_recolor, random_warp
 from models.losses import l1
-from models.refiner import IMAGE_SIZE, PatchDiscriminator, Refiner
+from models.recognizers.identity_encoder import random_recolor
+from models.refiner import IMAGE_SIZE, PatchDiscriminator, Refined, Refiner
 from pipelines.train.data.augment import Augment
 from pipelines.train.data.batches import BatchSpec, PairBatch
+from pipelines.train.recipes.identity import IdentityLoss, Pretrained, TrainedAlong
 from pipelines.train.recipes.recipe import (
     Recipe,
     Setup,
@@ -30,8 +34,6 @@ from pipelines.train.recipes.settings import (
 from toolkit.errors import ConfigError, DatasetError
 from toolkit.records.subjects import mask_of
 
-ADAM_BETAS = (0.9, 0.999)  # torch's defaults
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RefinerConfig:
@@ -41,11 +43,12 @@ class RefinerConfig:
     edge_weight: float = 1.0  # of the difference of image gradients, which blur makes small
     feature_weight: float = 1.0  # of the feature matching loss on the discriminator's layers
     gan_weight: float = 0.05
-    identity_weight: float = 1.0  # of 1 - cosine to the target, by a recognizer trained on this set
-    paint_weight: float = 0.5  # of the mean painting: it pays off only where it is three times as likely right as wrong
-    background_weight: float = 0.2  # of a pixel outside the face's oval; inside it is 1
+    identity_weight: float = 2.0  # of 1 - cosine to the target, by the recognizer
+    recognizer: str | None = None  # folder of dlib's network; none: a small recognizer is trained along, on this set
+    paint_weight: float = 0.1  # of the mean change of color: it pays off only where it is more likely right than wrong
+    background_weight: float = 0.5  # of a pixel outside the face's oval; inside it is 1
     gan_warmup: int = 500  # steps before the generator gets the losses of the still untrained discriminator
-    identity_warmup: int = 1000  # steps before it gets the identity loss of the still untrained recognizer
+    identity_warmup: int = 1000  # steps before it gets the identity loss of a still untrained recognizer
     learning_rate: float = 4e-4  # of the generator
     lr_decay_from: float = 0.6  # the fraction of `steps` after which the generator's rate decays linearly to zero
     discriminator_learning_rate: float = 2e-4
@@ -88,8 +91,11 @@ class RefinerRecipe(Recipe):
         self.networks = {
             "generator": setup.network(self.generator, config.learning_rate, betas),
             "discriminator": setup.network(PatchDiscriminator(), config.discriminator_learning_rate, betas),
-            "recognizer": setup.network(IdentityEncoder(), config.recognizer_learning_rate, ADAM_BETAS),
         }
+        self._identity: IdentityLoss = (
+            TrainedAlong(setup, config) if config.recognizer is None else Pretrained(setup, config.recognizer, data)
+        )
+        self.networks |= self._identity.networks
         self._pixel_weights = oval_weights(config.image_size, config.background_weight).to(setup.fabric.device)
 
     def step(self, batch: PairBatch, info: StepInfo) -> dict[str, Tensor]:
@@ -97,21 +103,23 @@ class RefinerRecipe(Recipe):
         config, generator = self.config, self.networks["generator"]
         batch = recolor_pairs(batch, config.recolor)
         generator.set_learning_rate(linear_decay(config.learning_rate, info.step, config.steps, config.lr_decay_from))
-        fake, painted = generator.net(batch.input, require(batch.visibility)).split(3, dim=1)
-        losses = {"discriminator": self._step_discriminator(fake, batch.target)}
-        losses["recognizer"] = self._step_recognizer(batch)
+        refined: Refined = generator.net(batch.input, require(batch.visibility))
+        fake = refined.image
+        losses = {"discriminator": self._step_discriminator(fake, batch.target)} | self._identity.step(batch)
         losses["l1"] = (self._pixel_weights * (fake.float() - batch.target).abs()).mean()
         losses["edges"] = gradient_difference(fake, batch.target, self._pixel_weights)
-        losses["paint"] = painted.float().abs().mean()
+        losses["paint"] = refined.correction.float().abs().mean()
         total = config.l1_weight * losses["l1"] + config.edge_weight * losses["edges"]
         total = total + config.paint_weight * losses["paint"]
         if info.step >= config.gan_warmup:
             losses |= self._discriminator_feedback(fake, batch.target)
             total = total + config.feature_weight * losses["feature_matching"]
             total = total + config.gan_weight * losses["adversarial"]
-        if info.step >= config.identity_warmup:
-            losses["identity"] = self._identity_loss(fake, batch.target)
-            total = total + config.identity_weight * losses["identity"]
+        if info.step >= self._identity.warmup:
+            cosine = self._identity.cosine(fake, batch.target)
+            losses["identity"] = 1 - cosine.mean()
+            losses["confidence"] = (refined.confidence.float() - cosine.detach()).square().mean()
+            total = total + config.identity_weight * losses["identity"] + losses["confidence"]
         generator.backward_and_step(total)
         return detached(**losses)
 
@@ -121,15 +129,6 @@ class RefinerRecipe(Recipe):
         on_fake, _ = discriminator.net(fake.detach())
         loss = hinge(on_real, 1) + hinge(on_fake, -1)
         discriminator.backward_and_step(loss)
-        return loss
-
-    def _step_recognizer(self, batch: PairBatch) -> Tensor:
-        """Train the recognizer to match each view with its portrait among all of the batch, recolored and warped."""
-        recognizer = self.networks["recognizer"]
-        embeddings = recognizer.net(random_warp(random_recolor(torch.cat([batch.target, batch.input]))))
-        portraits, views = embeddings.chunk(2)
-        loss = info_nce(portraits, views, require(batch.identity))
-        recognizer.backward_and_step(loss)
         return loss
 
     def _discriminator_feedback(self, fake: Tensor, target: Tensor) -> dict[str, Tensor]:
@@ -144,18 +143,10 @@ class RefinerRecipe(Recipe):
             "adversarial": -torch.stack([scale.float().mean() for scale in logits]).mean(),
         }
 
-    def _identity_loss(self, fake: Tensor, target: Tensor) -> Tensor:
-        """1 - the mean cosine between the recognizer's embeddings of the generated and the target face."""
-        recognizer = self.networks["recognizer"]
-        with torch.no_grad():
-            wanted: Tensor = recognizer.frozen_forward(target)
-        loss: Tensor = 1 - (recognizer.frozen_forward(fake) * wanted).sum(dim=1).mean()
-        return loss
-
     def generate(self, generator: nn.Module, batch: PairBatch) -> Tensor:
         """See :class:`pipelines.train.recipes.recipe.Recipe`."""
-        fake: Tensor = generator(batch.input, batch.visibility)
-        return fake
+        refined: Refined = generator(batch.input, batch.visibility)
+        return refined.image
 
 
 def _require_masks(data: TrainingSet) -> None:
@@ -163,7 +154,7 @@ def _require_masks(data: TrainingSet) -> None:
     if missing is not None:
         raise DatasetError(
             f"{data.root}: {missing.input} has no visibility mask {mask_of(missing.input)} beside it; "
-            "this recipe trains on sets of `frontalize pairs synth --round-trip`"
+            "this recipe trains on sets of `frontalize pairs synth --round-trip` or `frontalize pairs views`"
         )
 
 

@@ -178,3 +178,14 @@ def test_a_wrong_set_up_exits_2_before_anything_is_written(
     assert result.exit_code == 2
     assert says in result.stderr.replace("\n", " ")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("option", "name"), [("--landmarker", "broken.task"), ("--detector", "broken.onnx")])
+def test_a_model_that_no_worker_can_load_exits_2_and_leaves_nothing(
+    option: str, name: str, photos: Path, run: Run, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_bytes(b"no model")
+    result = run("align", photos, tmp_path / "new" / "out", option, tmp_path / name)
+    assert result.exit_code == 2
+    assert name in result.stderr.replace("\n", "")
+    assert [path.name for path in tmp_path.iterdir()] == [name]

@@ -44,6 +44,12 @@ CONFIGS: dict[tuple[str, ...], list[type]] = {
     ("report",): [ReportConfig],
     ("bench",): [BenchConfig],
 }
+HEAVY = {"torch", "mediapipe", "nvidia", "skimage", "jinja2", "onnxruntime"}
+HELP_OF_ALL = """
+from pipelines.cli import app
+app(['--help'], standalone_mode=False)
+app(['pairs', '--help'], standalone_mode=False)
+"""
 WITHOUT_CONFIG = {("doctor",), ("demo",), ("pairs", "split"), ("generate",), ("convert",), ("export",)}
 
 
@@ -61,7 +67,9 @@ def test_defaults_live_in_the_configs_alone(words: tuple[str, ...]) -> None:
     common = {name for name in offered.keys() & fields.keys() if fields[name] is not dataclasses.MISSING}
     assert common
     for name in common:
-        given = parse_angles(offered[name]) if isinstance(fields[name], tuple) else offered[name]
+        given = offered[name]
+        if isinstance(fields[name], tuple):
+            given = parse_angles(given) if isinstance(given, str) else tuple(given or ())  # or a repeatable option
         assert (name, given) == (name, fields[name])
 
 
@@ -79,12 +87,22 @@ def test_every_verb_explains_itself(words: tuple[str, ...], run: Run) -> None:
     assert unexplained == []
 
 
-def test_help_loads_no_heavy_library() -> None:
+def test_a_command_loads_itself_alone() -> None:
     """Worker processes import the command line again: what it loads, they all load."""
-    heavy = ("torch", "mediapipe", "nvidia", "skimage", "jinja2", "onnxruntime")
-    script = f"import sys, pipelines.cli; print([name for name in {heavy} if name in sys.modules])"
-    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert found.stdout.strip() == "[]"
+    assert loaded_by("import pipelines.cli") & {"rich", "numpy", "cv2", "pipelines.commands.align"} == set()
+    script = "from pipelines.cli import app; app(['align', '--help'], standalone_mode=False)"
+    found = loaded_by(script)
+    assert "pipelines.commands.align" in found
+    assert found & {"pipelines.commands.batch", "pipelines.commands.pairs.build", *HEAVY} == set()
+    assert {"pipelines.commands.batch", "pipelines.commands.pairs.build"} <= loaded_by(HELP_OF_ALL)
+    assert loaded_by(HELP_OF_ALL) & HEAVY == set()
+
+
+def loaded_by(script: str) -> set[str]:
+    """The modules that a process has loaded after a script."""
+    script = f"import sys\n{script}\nprint(*sys.modules, file=sys.stderr)"
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    return set(ended.stderr.split())
 
 
 def test_doctor_says_that_the_cpu_path_works(run: Run) -> None:

@@ -1,15 +1,15 @@
 """Every option of every command is checked before work starts: a wrong value, with the value in the error."""
 
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import pytest
-import typer
 from typer.models import ArgumentInfo, OptionInfo
 
-from pipelines.cli import app
+from pipelines.cli import COMMANDS, PAIRS_COMMANDS
 from tests.conftest import Run, tree
 from toolkit.photos.files import encode_image
 from toolkit.photos.types import Image
@@ -53,14 +53,12 @@ WRONG_TEXTS = {  # what no option of that name accepts
 }
 
 
-def commands(typer_app: typer.Typer, group: str = "") -> Iterator[tuple[str, Callable[..., None]]]:
-    """The functions of all commands by their words: typer's own API, which holds over its versions."""
-    for command in typer_app.registered_commands:
-        assert command.callback is not None
-        yield f"{group} {command.name or command.callback.__name__}".strip(), command.callback
-    for info in typer_app.registered_groups:
-        assert info.typer_instance is not None
-        yield from commands(info.typer_instance, f"{group} {info.name}".strip())
+def commands() -> Iterator[tuple[str, Callable[..., None]]]:
+    """The functions of all commands by their words."""
+    pairs = {f"pairs {name}": place for name, place in PAIRS_COMMANDS.items()}
+    for words, place in (COMMANDS | pairs).items():
+        module, function = place.split(":")
+        yield words, getattr(import_module(module), function)
 
 
 def options(command: Callable[..., None]) -> Iterator[tuple[str, str, Any]]:
@@ -91,17 +89,17 @@ def wrong_values(name: str, kind: Any) -> list[str]:
     return [WRONG_TEXTS[name]]
 
 
-COMMANDS = dict(commands(app))
+FUNCTIONS = dict(commands())
 CASES = [
     (command, word, value)
-    for command, function in COMMANDS.items()
+    for command, function in FUNCTIONS.items()
     for name, word, kind in options(function)
     for value in wrong_values(name, kind)
 ]
 
 
 def test_every_command_is_listed() -> None:
-    assert set(WORDS) == set(COMMANDS)
+    assert set(WORDS) == set(FUNCTIONS)
 
 
 @pytest.fixture(scope="module")

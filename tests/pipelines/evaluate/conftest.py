@@ -4,11 +4,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from numpy.typing import NDArray
 
-from toolkit.photos.types import Image
+from tests.pipelines.evaluate.sets import ByTexture
 
 
 @pytest.fixture(autouse=True)
@@ -32,22 +30,9 @@ def _here(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pipelines.evaluate.evaluate.run_in_workers", inline)
 
 
-class _ByTexture:
-    """Stands for a recognizer: compares textures."""
-
-    def __init__(self, path: Path) -> None:
-        assert path.is_file()
-
-    def embed(self, crops: Sequence[Image]) -> NDArray[np.float64]:
-        middle = np.stack([crop[56:104, 32:80].astype(float) for crop in crops])
-        cells = middle.reshape(len(crops), 6, 8, 6, 8, 3).mean(axis=(2, 4)).reshape(len(crops), -1)
-        cells -= cells.mean(axis=1, keepdims=True)
-        return np.asarray(cells / np.linalg.norm(cells, axis=1, keepdims=True))
-
-
 @pytest.fixture
 def recognizer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr("pipelines.evaluate.evaluate.Recognizer", _ByTexture)
+    monkeypatch.setattr("pipelines.evaluate.face_networks.Recognizer", ByTexture)
     path = tmp_path / "recognizer.onnx"
     path.touch()
     return path

@@ -1,10 +1,11 @@
 """Sets of drawn images for which the results are known."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipelines.evaluate.config import EvaluateConfig
 from pipelines.evaluate.evaluate import Evaluation
@@ -48,3 +49,16 @@ def evaluated(root: Path, *models: str, recognizer: Path | None = None, **more: 
     evaluation = Evaluation(root, EvaluateConfig(models=models, recognizer=recognizer, workers=2, **more))
     assert sorted(evaluation.run(lambda: False)) == list(range(len(evaluation.pairs)))
     return evaluation.document()
+
+
+class ByTexture:
+    """Stands for a recognizer: compares textures."""
+
+    def __init__(self, path: Path) -> None:
+        assert path.is_file()
+
+    def embed(self, crops: Sequence[Image]) -> NDArray[np.float64]:
+        middle = np.stack([crop[56:104, 32:80].astype(float) for crop in crops])
+        cells = middle.reshape(len(crops), 6, 8, 6, 8, 3).mean(axis=(2, 4)).reshape(len(crops), -1)
+        cells -= cells.mean(axis=1, keepdims=True)
+        return np.asarray(cells / np.linalg.norm(cells, axis=1, keepdims=True))

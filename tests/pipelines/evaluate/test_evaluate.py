@@ -1,5 +1,7 @@
 """`evaluate` on drawn sets whose numbers are known, and on turned portraits."""
 
+import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,7 @@ import torch
 
 from models.siamese import SiameseGenerator
 from pipelines.evaluate.candidate_models import short_names
-from pipelines.evaluate.summary import table_rows
+from pipelines.evaluate.summary import tables
 from pipelines.metrics.image_metrics import compare_images
 from pipelines.photo_jobs.crops import resize_square
 from pipelines.weights.checkpoint import GeneratorCard, save_generator
@@ -62,21 +64,38 @@ def test_known_differences_give_known_numbers_by_yaw(tmp_path: Path) -> None:
 def test_groups_have_numbers_of_their_own(tmp_path: Path) -> None:
     yaws = {"ann": {"a": 0.0, "b": 20.0}, "bea": {"a": 0.0}}
     root = draw_set(tmp_path / "set", yaws, brighter({"ann/a": 10, "ann/b": 30, "bea/a": 5}))
-    document = evaluated(root, "raw", by="subject")
+    document = evaluated(root, "raw", by=("subject",))
+    assert document["by"] == "subject"
     ann, bea = document["models"][0]["groups"]
     assert (ann["group"], ann["pairs"], bea["group"], bea["pairs"]) == ("ann", 2, "bea", 1)
     assert ann["l1"] == pytest.approx(20 / 127.5, abs=1e-6)
-    assert [line.pairs for line in table_rows(document)] == [
-        "all",
-        "yaw 0 to 15",
-        "yaw 15 to 30",
-        "subject ann",
-        "subject bea",
+    assert [(column, [row.pairs for row in rows]) for column, rows in tables(document)] == [
+        ("", ["all", "yaw 0 to 15", "yaw 15 to 30"]),
+        ("subject", ["subject ann", "subject bea"]),
     ]
     with pytest.raises(
         ConfigError, match="by=age: .*labels.csv has no such column; choose one of file, subject, role, yaw"
     ):
-        evaluated(root, "raw", by="age")
+        evaluated(root, "raw", by=("subject", "age"))
+
+
+def test_several_columns_group_the_pairs_apart(tmp_path: Path, run: Run) -> None:
+    yaws = {"ann": {"a": 0.0, "b": 20.0}, "bea": {"a": 0.0}}
+    root = draw_set(tmp_path / "set", yaws, brighter({"ann/a": 10, "ann/b": 30, "bea/a": 5}), bea="the other")
+    page = tmp_path / "page.html"
+    words = ["evaluate", root, page, "--model", "raw", "--by", "subject", "--by", "person", "--workers", 1]
+    result = run(*words, "--json")
+    assert result.exit_code == 0, result.stderr
+    document = json.loads(result.stdout)
+    assert document["by"] == ["subject", "person"]
+    groups = [(row["by"], row["group"], row["pairs"]) for row in document["models"][0]["groups"]]
+    assert groups == [("subject", "ann", 2), ("subject", "bea", 1), ("person", "", 2), ("person", "the other", 1)]
+    assert [column for column, _ in tables(document)] == ["", "subject", "person"]
+    assert re.search("person unknown +raw +2 .*\nperson the other +raw +1 ", result.stderr)
+    assert re.findall("<h2>(By .*)</h2>", page.read_text()) == ["By subject", "By person"]
+    assert page.read_text().count('<table class="numbers">') == 3
+    result = run(*words, "--by", "person")
+    assert result.exit_code == 2 and "named twice" in result.stderr
 
 
 def test_all_are_compared_at_one_size(tmp_path: Path) -> None:

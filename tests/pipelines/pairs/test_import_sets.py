@@ -1,4 +1,3 @@
-import csv
 import json
 import shutil
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from pipelines.pairs.config import ImportConfig
 from pipelines.pairs.importers.cfp import crops_disagree, profile_matrix
 from pipelines.pairs.importers.multipie import YAWS, list_multipie
 from tests.conftest import Run, tree
+from tests.pipelines.pairs.imported import codes, drawn, table
 from toolkit.crops.align import align_photo
 from toolkit.landmarks.protocols import Landmarker
 from toolkit.photos.decode import read_photo
@@ -23,23 +23,6 @@ from toolkit.records.subjects import read_pairs
 from toolkit.views.rotate import rotate_view
 
 Draw = Callable[[Path, str], Path]
-
-
-def drawn(path: Path, size_wh: tuple[int, int] = (48, 48), seed: int = 0) -> Path:
-    """A picture of nothing, the same for the same seed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pixels = np.random.default_rng(seed).integers(0, 256, (size_wh[1], size_wh[0], 3), np.uint8)
-    path.write_bytes(encode_image(pixels, path.suffix))
-    return path
-
-
-def table(root: Path) -> dict[str, dict[str, str]]:
-    with (root / "labels.csv").open(newline="") as file:
-        return {row["file"]: row for row in csv.DictReader(file)}
-
-
-def codes(root: Path) -> dict[str, str]:
-    return {row.input: row.code for row in read_ledger(root)}
 
 
 @pytest.fixture(scope="module")

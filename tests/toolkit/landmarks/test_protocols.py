@@ -69,7 +69,6 @@ def test_a_landmarker_is_imported_and_replaces_the_built_in_one(portrait: Image,
     assert own.config.min_presence == 0.4  # type: ignore[attr-defined]
     [face], [built_in] = own.find(portrait), landmarker.find(portrait)
     np.testing.assert_array_equal(face.landmarks, built_in.landmarks)
-    assert not config.is_built_in and FindConfig().is_built_in
 
 
 def test_a_detector_is_asked_in_retries_and_named_in_the_pass(

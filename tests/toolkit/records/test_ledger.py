@@ -2,6 +2,7 @@ import json
 import multiprocessing
 import multiprocessing.synchronize
 import time
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -137,6 +138,46 @@ def test_a_folder_that_cannot_be_written_is_a_set_up_error(tmp_path: Path) -> No
     (tmp_path / "file").touch()
     with pytest.raises(ConfigError, match="cannot be written"):
         Ledger(tmp_path / "file" / "out")
+
+
+def refused_run(folder: Path, shard: tuple[int, int] = (0, 1), rows: Iterable[Outcome] = ()) -> None:
+    """Open a ledger, append rows, and end with an error."""
+    with Ledger(folder, shard=shard) as ledger:
+        for row in rows:
+            ledger.append(row)
+        raise ConfigError("a wrong set-up")
+
+
+def test_an_error_before_the_first_line_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="a wrong set-up"):
+        refused_run(tmp_path / "new" / "out")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "out").mkdir()
+    with pytest.raises(ConfigError, match="a wrong set-up"):
+        refused_run(tmp_path / "out")
+    assert list(tmp_path.rglob("*")) == [tmp_path / "out"]
+
+
+def test_an_error_leaves_the_lines_and_the_ledgers_of_other_runs(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="a wrong set-up"):
+        refused_run(tmp_path, rows=[written("a.jpg")])
+    assert read_ledger(tmp_path) == [written("a.jpg")]
+    with Ledger(tmp_path / "out", shard=(0, 2)) as other:
+        with pytest.raises(ConfigError, match="a wrong set-up"):
+            refused_run(tmp_path / "out", shard=(1, 2))
+        other.append(written("b.jpg"))
+    assert read_ledger(tmp_path / "out") == [written("b.jpg")]
+
+
+def test_a_ledger_that_is_removed_while_a_run_opens_it_takes_no_lines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lock_late(file: int, kind: int, *others: Any, **more: Any) -> None:
+        (tmp_path / LEDGER_NAME).unlink(missing_ok=True)
+
+    monkeypatch.setattr("toolkit.records.ledger._lock", lock_late)
+    with pytest.raises(ConfigError, match="another run is writing here"):
+        Ledger(tmp_path)
 
 
 def test_contract_of_a_row(tmp_path: Path) -> None:

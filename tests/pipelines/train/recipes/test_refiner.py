@@ -9,7 +9,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from models.identity_loss import IdentityEncoder, info_nce, random_recolor, random_warp
+from models.recognizers.identity_encoder import IdentityEncoder, info_nce, random_recolor, random_warp
 from models.refiner import KEPT_IN_TRAINING, PatchDiscriminator, Refiner
 from pipelines.train.data.batches import BatchSpec, PairBatch
 from pipelines.train.recipes.refiner import recolor_pairs

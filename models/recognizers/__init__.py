@@ -1,0 +1,1 @@
+"""Face recognizers in the losses of generators."""

@@ -1,0 +1,85 @@
+"""Stage: several paired sets -> one with the files of all of them, as hard links.
+
+A subject that occurs in more than one set gets the name of its set as a suffix. People keep their names: a person of
+one set is the person of that name in another. After a set has changed, another run adds what is new.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from toolkit.errors import ConfigError
+from toolkit.photos.files import link_or_copy
+from toolkit.records.labels import Labels, read_labels, write_labels
+from toolkit.records.subjects import Pair, mask_of, read_pairs
+
+
+@dataclass(frozen=True, slots=True)
+class MergePlan:
+    """The files of the merged set."""
+
+    out: Path
+    files: dict[str, Path]  # path in OUT -> the file
+    rows: list[dict[str, str]]  # of labels.csv
+    pairs: int
+
+
+def plan_merge(roots: Sequence[Path], out: Path) -> MergePlan:
+    """Find a place for each file.
+
+    Args:
+        roots: of the sets, two or more.
+        out: root of the merged set.
+
+    Raises:
+        DatasetError: no set, or a violation of its layout.
+        ConfigError: fewer than two sets, two of one name, or one that contains OUT or lies in it.
+    """
+    roots, out = [root.resolve() for root in roots], out.resolve()
+    if len(roots) < 2:
+        raise ConfigError("one set: name two or more sets, then OUT")
+    if name := next((name for name, times in Counter(root.name for root in roots).items() if times > 1), None):
+        raise ConfigError(f"two sets are called {name}: subjects are named after their set; rename one of them")
+    for root in roots:
+        if root == out or root in out.parents or out in root.parents:
+            raise ConfigError(f"OUT {out} and the set {root} contain each other; choose an OUT elsewhere")
+    sets = [(root, read_pairs(root), read_labels(root)) for root in roots]
+    times = Counter(subject for _, pairs, _ in sets for subject in {pair.subject for pair in pairs})
+    plan = MergePlan(out, {}, [], sum(len(pairs) for _, pairs, _ in sets))
+    for root, pairs, labels in sets:
+        for pair in pairs:
+            subject = pair.subject if times[pair.subject] == 1 else f"{pair.subject}-{root.name}"
+            _add(plan, root, pair, labels, subject)
+    return plan
+
+
+def write_merged(plan: MergePlan, overwrite: bool = False) -> Iterator[str]:
+    """Link the files, then write labels.csv; yield each path once it is in place.
+
+    Raises:
+        ConfigError: OUT cannot be written.
+    """
+    try:
+        for name, file in plan.files.items():
+            link = plan.out / name
+            if overwrite or not (link.exists() and link.samefile(file)):
+                link_or_copy(file, link)
+            yield name
+        write_labels(plan.out, plan.rows)
+    except OSError as error:
+        raise ConfigError(f"{error.filename or plan.out}: cannot be written ({error.strerror})") from error
+
+
+def _add(plan: MergePlan, root: Path, pair: Pair, labels: Labels, subject: str) -> None:
+    target = f"{subject}{Path(pair.target).suffix}"
+    places = {pair.input: f"{subject}/{Path(pair.input).name}"}
+    if target not in plan.files:
+        places = {pair.target: target} | places
+    for file, place in places.items():
+        plan.files[place] = root / file
+        row = {name: labels.text(name, file) for name in labels.columns}
+        row |= {"file": place, "subject": subject, "role": "input" if "/" in place else "target"}
+        plan.rows.append(row | {"person": labels.person(file, pair.subject)})
+    if (root / mask_of(pair.input)).exists():
+        plan.files[mask_of(places[pair.input])] = root / mask_of(pair.input)

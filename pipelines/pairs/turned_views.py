@@ -1,0 +1,131 @@
+"""Stage: real photos of turned heads -> a paired set whose inputs are their frontal views, for training the refiner.
+
+Which photo belongs to which target is known from a paired set of the same photos, made by `pairs import` or
+`pairs build`. The views are drawn from the photos and not from that set's crops, which cut off hair and neck.
+"""
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipelines.pairs.config import ViewsConfig
+from pipelines.pairs.dataset_card import write_labels_and_card
+from pipelines.pairs.round_trip import RoundTrip
+from pipelines.pairs.synthesize import VIEWS_VERSION, ViewsOutput, cut_head, encode_files
+from pipelines.photo_jobs.job import run_photo_jobs
+from pipelines.photo_jobs.landmarkers import worker_landmarker
+from pipelines.photo_jobs.views import VIEW_VERSION, ViewLandmarker
+from pipelines.runtime.config import BulkConfig
+from pipelines.runtime.interrupt import Stop
+from pipelines.runtime.plan import Job, Plan
+from pipelines.runtime.run import digest
+from toolkit.crops.align import AlignConfig, AlignedCrop, align_photo
+from toolkit.errors import DatasetError, PhotoRejected
+from toolkit.landmarks.config import FindConfig
+from toolkit.photos.decode import Photo
+from toolkit.records.labels import read_labels
+from toolkit.records.ledger import Outcome
+from toolkit.records.subjects import read_pairs
+
+COPIED = ("person", "expression", "view", "age", "sex", "ethnicity")  # columns of labels.csv
+Row = dict[str, Any]
+
+
+def plan_views(photos: Plan, dataset: Path) -> tuple[Plan, dict[str, Row]]:
+    """Find the photos of a paired set.
+
+    Args:
+        photos: all photos of SRC.
+        dataset: the paired set; its labels.csv names the photo of each file.
+
+    Returns:
+        The plan: each photo with its place in the new set. Its labels, by photo.
+
+    Raises:
+        DatasetError: no set, or none of its photos is in SRC.
+    """
+    labels, places, rows = read_labels(dataset), dict[str, str](), dict[str, Row]()
+    files = {file for pair in read_pairs(dataset) for file in (pair.input, pair.target)}
+    for file in sorted(files):
+        photo = labels.text("source", file)
+        places[photo] = str(Path(file).with_suffix(""))
+        rows[photo] = {column: value for column in COPIED if (value := labels.text(column, file))}
+    jobs = [Job(job.input, places[job.input]) for job in photos.jobs if job.input in places]
+    if not jobs:
+        raise DatasetError(
+            f"{dataset}: none of its {len(files):,} files was made from a photo in {photos.source}; "
+            "give the folder from which the set was made"
+        )
+    return Plan(photos.source, photos.out, jobs, [], photos.ignored), rows
+
+
+def draw_turned_views(
+    plan: Plan, rows: dict[str, Row], config: ViewsConfig, bulk: BulkConfig, stop: Stop
+) -> Iterator[Outcome]:
+    """Align each target, draw the views of each input; then write ``labels.csv`` and the dataset card.
+
+    Args:
+        plan: from :func:`plan_views`.
+        rows: likewise.
+        config: size, number and degradation of the views.
+        bulk: how to run.
+        stop: see :data:`pipelines.runtime.interrupt.Stop`.
+
+    Raises:
+        ConfigError: OUT cannot be used.
+    """
+    settings = digest(config, VIEWS_VERSION, VIEW_VERSION)
+    load, encode = partial(TurnedViews, config, rows), partial(encode_turned, config)
+    yield from run_photo_jobs(plan, load, encode, settings, bulk, stop)
+    write_labels_and_card(plan, "frontalize pairs views")
+
+
+class TurnedViews:
+    """The photo function: the aligned crop of a target, the frontal views of an input. Loads the landmark models.
+
+    Args:
+        config: size, number and degradation of the views.
+        rows: labels of each photo.
+    """
+
+    def __init__(self, config: ViewsConfig, rows: dict[str, Row]) -> None:
+        self._config, self._rows, self._landmarker = config, rows, ViewLandmarker()
+        unrefined = FindConfig(retries=False, refine_profiles=False)  # the round trip refines the meshes itself
+        self._round_trip = RoundTrip(worker_landmarker(unrefined), config.degrade, real=True)
+
+    def __call__(self, photo: Photo, job: Job) -> ViewsOutput:
+        """Return a target's crop, or an input's views.
+
+        Raises:
+            PhotoRejected: no face, or ``bad-mesh``: no view could be drawn.
+        """
+        [crop] = align_photo(photo, self._landmarker.landmarker, AlignConfig(size=self._config.size))
+        row = crop.ledger_row() | self._rows[job.input]
+        if "/" not in job.stem:
+            return ViewsOutput([crop.image], [row])
+        return self._views(photo, crop, row, job)
+
+    def _views(self, photo: Photo, crop: AlignedCrop, row: Row, job: Job) -> ViewsOutput:
+        config, output = self._config, ViewsOutput([], [])
+        head, found = cut_head(photo, crop)
+        face = self._landmarker.refined(head, found)
+        random = np.random.default_rng([config.seed, *job.stem.encode(errors="surrogateescape")])
+        for number in range(config.variants):
+            if (returned := self._round_trip(head, face, config.size, random)) is not None:
+                image, mask = returned
+                output.images.append(image)
+                output.masks.append(mask)
+                output.names.append(f"{number:03d}")
+                output.faces.append(dict(row))
+        if not output.images:
+            raise PhotoRejected("bad-mesh", "none of its views could be drawn")
+        return output
+
+
+def encode_turned(config: ViewsConfig, job: Job, output: ViewsOutput) -> list[tuple[str, bytes]]:
+    """Encode the crop, or the views and their masks; add the hash of each file to its row."""
+    paths = [f"{job.stem}-{name}.{config.format}" for name in output.names] or [f"{job.stem}.{config.format}"]
+    return encode_files(config, paths, output)
