@@ -21,6 +21,7 @@ from pipelines.photo_jobs.views import as_mask
 from pipelines.weights.generator import Generator, open_generator
 from toolkit.errors import PhotoRejected
 from toolkit.faces.face import Face
+from toolkit.faces.frontal_shape import frontal_shape
 from toolkit.faces.shape_model import fit_shape
 from toolkit.geometry.crop import crop_matrix
 from toolkit.geometry.head_pose import head_pose
@@ -51,8 +52,8 @@ def geometric(photo: Image, face: Face) -> Image:
 def refined(photo: Image, face: Face, refiner: Generator) -> Image:
     """The frontal view, refined as `batch` does it, within the geometric one."""
     view, visible = frontal_view(photo, face, refiner.card.image_size)
-    [made] = refiner([[view, as_mask(visible)]])
-    shape = fit_shape(face.landmarks).shape
+    [(made, _)] = refiner([[view, as_mask(visible)]])
+    shape = frontal_shape(fit_shape(face.landmarks))
     from_chin = np.vstack([crop_matrix(shape, len(made), "chin"), [0, 0, 1]])
     to_frame = np.vstack([crop_matrix(shape, CROP_SIDE, "arcface"), [0, 0, 1]])
     place = np.asarray((to_frame @ np.linalg.inv(from_chin))[:2], np.float64)

@@ -7,6 +7,7 @@ from torch.nn.functional import avg_pool2d, conv2d, interpolate, pad
 from models.rasterizer import rasterize, sample_bilinear
 
 BLEND_HALF_WIDTH = 0.05  # difference in visibility at which a pixel comes from one half of the face alone
+RIM_BLUR = 1.0  # pixels: standard deviation of the blur between head and surroundings
 
 
 def render_views(
@@ -25,7 +26,7 @@ def render_views(
         texture_xy: (B, V, 2) pixels of the textures.
         view_xyz: (B, V, 3) pixels of the views.
         visibility: (B, V) 0 to 1.
-        backgrounds: (B, 3, h, w) float32, 0 to 255.
+        backgrounds: (B, 3, size, size) float32, 0 to 255.
         head: triangles, (T, 3) int64; and for each vertex its mirror vertex, (V,).
         size: side of the views, pixels; a multiple of 4.
 
@@ -42,9 +43,8 @@ def render_views(
 
     share = _gaussian_blur((0.5 + (visible - visible_mirrored) / (2 * BLEND_HALF_WIDTH)).clamp(0, 1), size / 80)
     inside = (raster.triangle >= 0).to(own.dtype)[:, None]
-    head_share = _gaussian_blur(inside, 0.7)
-    background = interpolate(backgrounds, size=(size, size), mode="bicubic", align_corners=False).clamp(0, 255)
-    image = (own * share + mirrored * (1 - share)) * head_share + background * (1 - head_share)
+    head_share = inside * (2 * _gaussian_blur(inside, RIM_BLUR) - 1).clamp(0, 1)
+    image = (own * share + mirrored * (1 - share)) * head_share + backgrounds * (1 - head_share)
     return image.clamp(0, 255), visible * inside
 
 

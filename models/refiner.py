@@ -13,6 +13,9 @@ from torch.nn.functional import conv2d, grid_sample, interpolate, leaky_relu, pi
 
 IMAGE_SIZE = 128  # px: the network's resolution; its changes are applied to larger views at their own resolution
 MAX_SHIFT = 0.08  # of the view's side
+# Of the color correction, outside of training. All of it is nearest to the target in pixels; on photos that differ from
+# those of the training less of it keeps more of the person.
+CORRECTION_SHARE = 0.7
 _COLOR_CHANNELS, _GATE_CHANNELS = 3, 1
 
 
@@ -48,6 +51,7 @@ class Refiner(nn.Module):
     """
 
     takes_frontal_view = True  # its inputs are frontal views and their visibility, not crops
+    gives_confidence = True  # it returns :class:`Refined`
 
     def __init__(self, fine: int = 24, coarse: tuple[int, int, int] = (64, 112, 160)) -> None:
         super().__init__()
@@ -78,7 +82,7 @@ class Refiner(nn.Module):
         """
         size = view.shape[-1]
         shift, correction, confidence = self._predict(*(_resize(part, IMAGE_SIZE) for part in (view, visibility)))
-        correction = _resize(correction, size)
+        correction = (1.0 if self.training else CORRECTION_SHARE) * _resize(correction, size)
         return Refined((_apply_shift(view, shift) + correction).clamp(-1, 1), correction, confidence)
 
     def _predict(self, view: Tensor, visibility: Tensor) -> tuple[Tensor, Tensor, Tensor]:

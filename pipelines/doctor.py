@@ -107,7 +107,7 @@ def _refiner() -> str:
 
     refiner = open_generator("refiner")
     [face] = refiner([(np.zeros((refiner.side, refiner.side, 3), np.uint8), np.zeros((refiner.side,) * 2, np.uint8))])
-    return f"works on the CPU, {len(face)} px"
+    return f"works on the CPU, {len(face.image)} px"
 
 
 def _torch() -> str:

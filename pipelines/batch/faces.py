@@ -11,6 +11,7 @@ from pipelines.batch.writing import FaceOrOutcome, PhotoFaces
 from pipelines.photo_jobs.gpu_inputs import GpuViewOutput
 from pipelines.photo_jobs.job import PhotoResult, crash_outcome
 from pipelines.photo_jobs.pastes import PasteOutput
+from pipelines.photo_jobs.views import ViewOutput
 from pipelines.runtime.plan import Job
 from pipelines.runtime.stage_timer import record_stages, stage
 from pipelines.runtime.worker_pool import Crash
@@ -66,6 +67,8 @@ def network_inputs(photo: PhotoResult[Any]) -> list[NetworkInput]:
         return [view.network_inputs for view in output.views]
     if isinstance(output, GpuViewOutput) and output.view_inputs is not None:
         return [output.view_inputs]
+    if isinstance(output, ViewOutput):
+        return [output.network_inputs]
     return [output.images]
 
 

@@ -3,17 +3,15 @@
 from collections.abc import Iterator
 from functools import partial
 
-from pipelines.batch.config import FrontalizeConfig
+from pipelines.batch.config import VIEW_SIZE, FrontalizeConfig
 from pipelines.photo_jobs.job import encode_images, run_photo_jobs
-from pipelines.photo_jobs.pastes import DEFAULT_SIZE, PASTE_VERSION, PastedPhotos
+from pipelines.photo_jobs.pastes import PASTE_VERSION, PastedPhotos
 from pipelines.photo_jobs.views import VIEW_VERSION, FrontalViews
 from pipelines.runtime.config import BulkConfig
 from pipelines.runtime.interrupt import Stop
 from pipelines.runtime.plan import Plan
 from pipelines.runtime.run import digest
 from toolkit.records.ledger import Outcome
-
-VIEW_SIZE = 256  # px, the side where no --size is given
 
 
 def frontal_views(plan: Plan, config: FrontalizeConfig, bulk: BulkConfig, stop: Stop) -> Iterator[Outcome]:
@@ -26,10 +24,11 @@ def frontal_views(plan: Plan, config: FrontalizeConfig, bulk: BulkConfig, stop: 
         ConfigError: OUT cannot be used.
     """
     encode = partial(encode_images, config)
+    size = config.size or VIEW_SIZE
     if config.paste_back:
-        pasting = (config.size or DEFAULT_SIZE, config.max_turn)
+        pasting = (size, config.max_turn)
         settings = digest("geometric", VIEW_VERSION, "pasted", PASTE_VERSION, *pasting, config.format, config.quality)
         return run_photo_jobs(plan, partial(PastedPhotos, *pasting), encode, settings, bulk, stop)
-    size = config.size or VIEW_SIZE
-    settings = digest("geometric", VIEW_VERSION, size, config.format, config.quality)
-    return run_photo_jobs(plan, partial(FrontalViews, size), encode, settings, bulk, stop)
+    margin = ("margin", config.margin) if config.margin else ()
+    settings = digest("geometric", VIEW_VERSION, size, config.format, config.quality, *margin)
+    return run_photo_jobs(plan, partial(FrontalViews, size, margin=config.margin), encode, settings, bulk, stop)

@@ -11,14 +11,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pipelines.batch.config import FrontalizeConfig
+from pipelines.batch.config import VIEW_SIZE, FrontalizeConfig
 from pipelines.batch.faces import faces_in_batches
 from pipelines.batch.writing import FaceOrOutcome, in_threads, load_nothing, write_faces, write_in_worker
 from pipelines.photo_jobs.crops import CROP_VERSION, AlignedCrops, WholePhotos
 from pipelines.photo_jobs.device_networks import networks_on
 from pipelines.photo_jobs.gpu_inputs import GpuViews
 from pipelines.photo_jobs.job import PhotoFunction, PhotoResult, map_block, process_photo
-from pipelines.photo_jobs.pastes import DEFAULT_SIZE, PASTE_VERSION, PasteableViews
+from pipelines.photo_jobs.pastes import PASTE_VERSION, PasteableViews
 from pipelines.photo_jobs.views import VIEW_VERSION, FrontalViews
 from pipelines.runtime.config import BulkConfig, JobLimits
 from pipelines.runtime.devices import bulk_devices, is_gpu
@@ -28,7 +28,7 @@ from pipelines.runtime.plan import Job, Plan
 from pipelines.runtime.ray_backend import RayStage, run_on_ray
 from pipelines.runtime.run import Work, digest, run_bulk
 from pipelines.runtime.worker_pool import Crash, run_in_workers
-from pipelines.weights.generator import open_generator, weights_path
+from pipelines.weights.generator import Generator, open_generator, weights_path
 from toolkit.crops.align import AlignConfig
 from toolkit.errors import ConfigError
 from toolkit.records.ledger import Outcome
@@ -53,19 +53,20 @@ class Frontalizer:
         self._config, self._bulk = config, bulk
         self.devices = bulk_devices(bulk.device)
         self._generators = [
-            open_generator(config.model, config.batch_size, device, config.size, config.recipe)
+            open_generator(config.model, config.batch_size, device, config.size or VIEW_SIZE, config.recipe)
             for device in self.devices
         ]
         self._model = self._generators[0]
         self.card = self._model.card
-        if config.paste_back and not self._model.takes_frontal_view:
-            raise ConfigError(
-                f"--paste-back with model {config.model}: it generates a new face, {self.card.image_size} px, that "
-                "fits into no photo; use refiner, geometric, or the weights of a refiner"
-            )
-        shaping: tuple[object, ...] = (config.size, config.aligned, config.format, config.quality)
+        _require_able(self._model, config)
+        size = config.size or VIEW_SIZE if self._model.takes_frontal_view else config.size
+        shaping: tuple[object, ...] = (size, config.aligned, config.format, config.quality)
         if config.paste_back:
             shaping += ("pasted", PASTE_VERSION, config.max_turn)
+        if config.margin:
+            shaping += ("margin", config.margin)
+        if config.min_confidence:
+            shaping += ("min confidence", config.min_confidence)
         if self._model.takes_frontal_view:
             shaping += ("views", VIEW_VERSION)
         elif not config.aligned:
@@ -106,13 +107,13 @@ class Frontalizer:
     def photo_function(self) -> Callable[[], PhotoFunction[Any]]:
         """What a worker process calls once to get the function that prepares a photo for this model."""
         config, model = self._config, self._model
+        size = config.size or VIEW_SIZE
         if config.paste_back:
-            return partial(PasteableViews, config.size or DEFAULT_SIZE, config.max_turn)
+            return partial(PasteableViews, size, config.max_turn)
         if model.takes_frontal_view:  # the face is searched in aligned crops too: the view is rendered from its mesh
-            size = config.size or self.card.image_size
-            if is_gpu(self.devices[0]) and size % 4 == 0:  # the GPU renders the views
+            if is_gpu(self.devices[0]) and size % 4 == 0 and not config.margin:  # the GPU renders the views
                 return partial(GpuViews, size)
-            return partial(FrontalViews, size, masked=True)
+            return partial(FrontalViews, size, masked=True, margin=config.margin)
         if config.aligned:
             return partial(WholePhotos, model.side, self.card.template)
         return partial(AlignedCrops, AlignConfig(size=model.side, template=self.card.template))
@@ -148,6 +149,21 @@ class Frontalizer:
             ]
         load_all = partial(_load_all, load, self._config, self._bulk)
         return [RayStage(load_all, partial(_process_block, plan.source, plan.out))]
+
+
+def _require_able(model: Generator, config: FrontalizeConfig) -> None:
+    """Require a model that can do what the options ask for."""
+    face = f"model {config.model}: it generates a new face, {model.card.image_size} px,"
+    use = "use refiner, geometric, or the weights of a refiner"
+    if config.paste_back and not model.takes_frontal_view:
+        raise ConfigError(f"--paste-back with {face} that fits into no photo; {use}")
+    if config.margin and not model.takes_frontal_view:
+        raise ConfigError(f"--margin {config.margin:g} with {face} and nothing around it; {use}")
+    if config.min_confidence and not model.gives_confidence:
+        raise ConfigError(
+            f"--min-confidence {config.min_confidence:g} with model {config.model}: its network gives no confidence; "
+            "leave it out, or use refiner or the weights of a refiner"
+        )
 
 
 def _sha256(path: Path) -> str:

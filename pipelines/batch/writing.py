@@ -12,11 +12,13 @@ from typing import Any
 
 from pipelines.batch.config import FrontalizeConfig
 from pipelines.photo_jobs.crops import resize_square
-from pipelines.photo_jobs.job import PhotoResult
+from pipelines.photo_jobs.job import PhotoOutput, PhotoResult
 from pipelines.photo_jobs.pastes import paste_refined
+from pipelines.photo_jobs.views import ViewOutput
 from pipelines.runtime.image_writer import encode_output, write_output
 from pipelines.runtime.stage_timer import record_stages, stage
-from toolkit.errors import PhotoError
+from pipelines.weights.generator import GeneratedFace
+from toolkit.errors import PhotoError, PhotoRejected
 from toolkit.photos.types import Image
 from toolkit.records.ledger import Outcome
 
@@ -26,7 +28,7 @@ class PhotoFaces:
     """A photo with what the network made of it."""
 
     result: PhotoResult[Any]
-    faces: list[Image]  # (S, S, 3) RGB, one for each input
+    faces: list[GeneratedFace]  # one for each input
 
 
 FaceOrOutcome = PhotoFaces | Outcome  # the outcome of a photo that the network never saw passes through
@@ -54,16 +56,46 @@ def write_faces(source: Path, out: Path, config: FrontalizeConfig, settings: str
     try:
         [path] = result.job.outputs(1, f".{config.format}")
         with record_stages(result.seconds, "writers"):
+            used = _used_faces(photo, config.min_confidence)
             if config.paste_back:
                 with stage("paste"):
-                    image = paste_refined(source, result, photo.faces)
+                    faces = zip(photo.faces, used, strict=True)
+                    image = paste_refined(source, result, [face.image if use else None for face, use in faces])
             else:
                 [face] = photo.faces
-                image = resize_square(face, config.size or len(face))
+                image = _whole_view(result.required_output(), face.image, config.size)
             write_output(out / path, encode_output(image, config))
     except PhotoError as error:
         return result.not_written(error, settings)
     return result.written([path], settings)
+
+
+def _used_faces(photo: PhotoFaces, least: float) -> list[bool]:
+    """Return which faces reach the confidence, and note it in their rows of the ledger.
+
+    Raises:
+        PhotoRejected: ``low-confidence``, none is used.
+    """
+    rows = [row for row in photo.result.required_output().faces if row.get("pasted", True)]
+    known = [None if face.confidence is None else round(face.confidence, 3) for face in photo.faces]
+    used = [confidence is None or confidence >= least for confidence in known]
+    for row, confidence, use in zip(rows, known, used, strict=False):  # there are no rows of crops with --aligned
+        if confidence is not None:
+            row["confidence"] = confidence
+        if "pasted" in row:
+            row["pasted"] = use
+    if not any(used):
+        best = max(confidence for confidence in known if confidence is not None)
+        of = "" if len(known) == 1 else f"the best of {len(known)} faces has "
+        raise PhotoRejected("low-confidence", f"{of}{best:.3f}, below --min-confidence {least:g}")
+    return used
+
+
+def _whole_view(output: PhotoOutput, face: Image, size: int | None) -> Image:
+    """Return what is written: the face, or the view with the face in its square."""
+    if isinstance(output, ViewOutput) and output.border:
+        return output.with_refined(resize_square(face, len(output.network_inputs[0])))
+    return resize_square(face, size or len(face))
 
 
 def load_nothing() -> None:

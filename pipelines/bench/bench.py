@@ -166,7 +166,7 @@ class Bench:
 
         @torch.inference_mode()
         def singly() -> None:
-            net(*one).cpu()
+            net(*one).image.cpu()
 
         yield from self._time(ONE_BY_ONE, f"a view, {VIEW_SIZE} px", place, "photos", 1, singly)
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from pipelines.batch.config import FrontalizeConfig
+from pipelines.batch.config import VIEW_SIZE, FrontalizeConfig
 from pipelines.batch.geometric import frontal_views
 from pipelines.commands.terminal.arguments import parse_shard, valid_max_rejects
 from pipelines.commands.terminal.bulk import make_plan, parallel_slots, run_and_report
@@ -33,12 +33,18 @@ DEFAULT = FrontalizeConfig(model="refiner")
 
 
 Model = Annotated[str, typer.Option(help="refiner, geometric, or a run's generator.safetensors.")]
-Size = Annotated[int | None, typer.Option(help="Side of the outputs in pixels; by default the model's.")]
+Size = Annotated[
+    int | None, typer.Option(help=f"Side of the outputs, pixels; by default {VIEW_SIZE}, or a crop model's.")
+]
+Margin = Annotated[float, typer.Option(help="Extra border around the face's square, as a share of its side.")]
 Aligned = Annotated[bool, typer.Option("--aligned", help="SRC holds crops of `frontalize align`.")]
 PasteBack = Annotated[
     bool, typer.Option("--paste-back", help="Write whole photos with frontal faces; --size is then that of the views.")
 ]
 MaxTurn = Annotated[float, typer.Option(help="With --paste-back: leave faces turned further as they are, in degrees.")]
+MinConfidence = Annotated[
+    float, typer.Option(help="Reject faces of which the network expects a lower cosine to a frontal photo, 0 to 1.")
+]
 BatchSize = Annotated[int, typer.Option(help="Faces per pass of the network.")]
 Format = Annotated[ImageFormat, typer.Option(help="Image format of the outputs.")]
 RunOn = Annotated[Engine, typer.Option(help="Run on processes of this machine, or on Ray.")]
@@ -50,9 +56,11 @@ def batch(
     model: Model = DEFAULT.model,
     recipe: Recipe = DEFAULT.recipe,
     size: Size = DEFAULT.size,
+    margin: Margin = DEFAULT.margin,
     aligned: Aligned = DEFAULT.aligned,
     paste_back: PasteBack = DEFAULT.paste_back,
     max_turn: MaxTurn = DEFAULT.max_turn,
+    min_confidence: MinConfidence = DEFAULT.min_confidence,
     batch_size: BatchSize = DEFAULT.batch_size,
     format: Format = DEFAULT.format,
     quality: Quality = DEFAULT.quality,
@@ -76,9 +84,11 @@ def batch(
         model=model,
         recipe=None if recipe is None else recipe.resolve(),  # for processes of Ray that run elsewhere
         size=size,
+        margin=margin,
         aligned=aligned,
         paste_back=paste_back,
         max_turn=max_turn,
+        min_confidence=min_confidence,
         batch_size=batch_size,
         format=format,
         quality=quality,

@@ -35,7 +35,7 @@ def export(
     largest = max(check.difference for check in checks)
     any_side = " and side" if exporting.any_size else ""
     console.print(f"{out}: {out.stat().st_size / 1e6:.1f} MB, opset {OPSET}, any batch size{any_side}")
-    for name, meaning in inputs.items():
+    for name, meaning in (*inputs.items(), *exporting.outputs.items()):
         console.print(f"  {name}: {meaning}")
     sizes = ", ".join(str(check.batch) for check in checks)
     console.print(
@@ -46,6 +46,7 @@ def export(
             "out": str(out),
             "opset": OPSET,
             "inputs": inputs,
+            "outputs": exporting.outputs,
             "differences": {str(check.batch): check.difference for check in checks},
             "bound": BOUND,
         }

@@ -94,15 +94,16 @@ def load_candidate_model(
 
     def generate(pairs: Sequence[LoadedPair]) -> list[Image | None]:
         faces = generator([[resize_square(pair.input, generator.side)] for pair in pairs])
-        return [resize_square(_pad_to_crop(face, generator.side), size) for face in faces]
+        return [resize_square(_pad_to_crop(face.image, generator.side), size) for face in faces]
 
     return CandidateModel(name, generate)
 
 
 def _refine_views(generator: Generator, pairs: Sequence[LoadedPair]) -> list[Image | None]:
     views = {pair.number: [pair.view, pair.mask] for pair in pairs if pair.view is not None and pair.mask is not None}
-    faces = dict(zip(views, generator(list(views.values())), strict=True)) if views else {}
-    return [faces.get(pair.number) for pair in pairs]
+    faces = generator(list(views.values())) if views else []
+    images = {number: face.image for number, face in zip(views, faces, strict=True)}
+    return [images.get(pair.number) for pair in pairs]
 
 
 def _pad_to_crop(face: Image, side: int) -> Image:

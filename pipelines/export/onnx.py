@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from models.attribute_gan import AttributeGenerator
 from models.multitask import STANDARD_LIGHT, MultitaskGenerator
-from models.refiner import Refiner
+from models.refiner import Refined, Refiner
 from pipelines.export.onnx_graph import remove_metadata, store_in_half
 from pipelines.weights.checkpoint import GeneratorCard, load_generator, weights_of
 from pipelines.weights.generator import weights_path
@@ -29,7 +29,7 @@ BATCHES = (1, 2, 7)  # batch sizes that are checked
 SCALES = (1.0, 1.5, 0.75)  # sides of these batches for the refiner, relative to the card's: it takes any side
 TRACED_SCALE = 1.25  # not 1: the refiner is traced with resizing
 BOUND = 1e-4  # largest difference from torch, in normalized values: a hundredth of an 8-bit level
-OUTPUT = "face"
+CONFIDENCE = "(batch,) float in [0, 1], the expected cosine of a face recognizer between face and person"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,20 @@ class Check:
 
     batch: int
     size: int  # px per side
-    difference: float  # the largest of all pixels and channels, in normalized values
+    difference: float  # the largest of all outputs, pixels and channels, in normalized values
+
+
+class FaceAndConfidence(nn.Module):
+    """A refiner without the output that its training alone needs."""
+
+    def __init__(self, refiner: Refiner) -> None:
+        super().__init__()
+        self.refiner = refiner
+
+    def forward(self, view: Tensor, visibility: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the faces, (B, 3, S, S), and their confidence, (B,)."""
+        refined: Refined = self.refiner(view, visibility)
+        return refined.image, refined.confidence
 
 
 class OnnxExport:
@@ -59,6 +72,7 @@ class OnnxExport:
 
     Attributes:
         inputs: the graph's inputs by name, in the network's order.
+        outputs: shape, range and meaning of its outputs, likewise.
         any_size: the images may have any side; else that of the card.
 
     Raises:
@@ -70,9 +84,16 @@ class OnnxExport:
             raise ConfigError(f"OUT {out}: must be a file that ends in .onnx")
         self._out = out
         weights = weights_of(weights_path(str(run)))
-        self._net, self._card = load_generator(weights, torch.device("cpu"), known_networks(recipe))
-        self.any_size = isinstance(self._net, Refiner)
-        self.inputs = _inputs(self._net, self._card, torch.Generator().manual_seed(0))
+        net, self._card = load_generator(weights, torch.device("cpu"), known_networks(recipe))
+        self.any_size = isinstance(net, Refiner)
+        self.inputs = _inputs(net, self._card, torch.Generator().manual_seed(0))
+        constants = self._card.normalization
+        self.outputs = {
+            "face": f"(batch, 3, S, S) float, RGB; level = {constants.scale:g} * value + {constants.mean:g}"
+        }
+        self._net = net
+        if isinstance(net, Refiner):
+            self._net, self.outputs["confidence"] = FaceAndConfidence(net).eval(), CONFIDENCE
 
     def run(self) -> Iterator[Check]:
         """Export with a dynamic batch size, for the refiner also side; check each of BATCHES, then write the file.
@@ -107,15 +128,13 @@ class OnnxExport:
         model = self._trace()
         remove_metadata(model)
         store_in_half(model)
-        for value in model.graph.input:
-            value.doc_string = self.inputs[value.name].meaning
+        meanings = {name: each.meaning for name, each in self.inputs.items()} | self.outputs
+        for value in (*model.graph.input, *model.graph.output):
+            value.doc_string = meanings[value.name]
             if self.any_size:
-                for axis, name in {0: "batch", 2: "size", 3: "size"}.items():
-                    value.type.tensor_type.shape.dim[axis].dim_param = name
-        constants = self._card.normalization
-        model.graph.output[
-            0
-        ].doc_string = f"(batch, 3, S, S) float, RGB; level = {constants.scale:g} * value + {constants.mean:g}"
+                for axis, dimension in enumerate(value.type.tensor_type.shape.dim):
+                    if axis != 1:  # of the channels
+                        dimension.dim_param = "size" if axis else "batch"
         model.ir_version = onnx.helper.find_min_ir_version_for(model.opset_import)  # torch sets the newest
         onnx.helper.set_model_props(model, {"card": json.dumps(asdict(self._card))})
         onnx.checker.check_model(model)
@@ -135,7 +154,7 @@ class OnnxExport:
             # torch.export specializes a batch of one
             tuple(each.draw(2, self._side(TRACED_SCALE)) for each in self.inputs.values()),
             input_names=list(self.inputs),
-            output_names=[OUTPUT],
+            output_names=list(self.outputs),
             opset_version=OPSET,
             dynamo=True,
             dynamic_shapes=tuple(shapes),
@@ -146,9 +165,10 @@ class OnnxExport:
     @torch.inference_mode()
     def _difference(self, session: Any, batch: int, size: int) -> float:
         inputs = {name: each.draw(batch, size) for name, each in self.inputs.items()}
-        [actual] = session.run(None, {name: values.numpy() for name, values in inputs.items()})
-        expected: Tensor = self._net(*inputs.values())
-        return float((torch.from_numpy(actual) - expected).abs().max())
+        actual = session.run(list(self.outputs), {name: values.numpy() for name, values in inputs.items()})
+        expected: Tensor | tuple[Tensor, ...] = self._net(*inputs.values())
+        pairs = zip(actual, [expected] if isinstance(expected, Tensor) else expected, strict=True)
+        return float(torch.stack([(torch.from_numpy(one) - other).abs().max() for one, other in pairs]).max())
 
 
 def _inputs(net: nn.Module, card: GeneratorCard, random: torch.Generator) -> dict[str, Input]:

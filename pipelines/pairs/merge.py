@@ -47,10 +47,13 @@ def plan_merge(roots: Sequence[Path], out: Path) -> MergePlan:
     sets = [(root, read_pairs(root), read_labels(root)) for root in roots]
     times = Counter(subject for _, pairs, _ in sets for subject in {pair.subject for pair in pairs})
     plan = MergePlan(out, {}, [], sum(len(pairs) for _, pairs, _ in sets))
+    taken = set(times)
     for root, pairs, labels in sets:
+        names = {subject: subject for subject in {pair.subject for pair in pairs} if times[subject] == 1}
         for pair in pairs:
-            subject = pair.subject if times[pair.subject] == 1 else f"{pair.subject}-{root.name}"
-            _add(plan, root, pair, labels, subject)
+            if pair.subject not in names:
+                names[pair.subject] = _free_name(f"{pair.subject}-{root.name}", root.name, taken)
+            _add(plan, root, pair, labels, names[pair.subject])
     return plan
 
 
@@ -69,6 +72,13 @@ def write_merged(plan: MergePlan, overwrite: bool = False) -> Iterator[str]:
         write_labels(plan.out, plan.rows)
     except OSError as error:
         raise ConfigError(f"{error.filename or plan.out}: cannot be written ({error.strerror})") from error
+
+
+def _free_name(name: str, suffix: str, taken: set[str]) -> str:
+    while name in taken:  # a subject of another set is called like that
+        name += f"-{suffix}"
+    taken.add(name)
+    return name
 
 
 def _add(plan: MergePlan, root: Path, pair: Pair, labels: Labels, subject: str) -> None:

@@ -4,7 +4,9 @@ Which photo belongs to which target is known from a paired set of the same photo
 `pairs build`. The views are drawn from the photos and not from that set's crops, which cut off hair and neck.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,11 +25,11 @@ from pipelines.runtime.interrupt import Stop
 from pipelines.runtime.plan import Job, Plan
 from pipelines.runtime.run import digest
 from toolkit.crops.align import AlignConfig, AlignedCrop, align_photo
-from toolkit.errors import DatasetError, PhotoRejected
+from toolkit.errors import ConfigError, DatasetError, PhotoRejected
 from toolkit.landmarks.config import FindConfig
 from toolkit.photos.decode import Photo
 from toolkit.records.labels import read_labels
-from toolkit.records.ledger import Outcome
+from toolkit.records.ledger import Outcome, sorted_outcomes
 from toolkit.records.subjects import read_pairs
 
 COPIED = ("person", "expression", "view", "age", "sex", "ethnicity")  # columns of labels.csv
@@ -46,7 +48,11 @@ def plan_views(photos: Plan, dataset: Path) -> tuple[Plan, dict[str, Row]]:
 
     Raises:
         DatasetError: no set, or none of its photos is in SRC.
+        ConfigError: OUT lies in the set, or contains it.
     """
+    root, out = dataset.resolve(), photos.out.resolve()
+    if root == out or root in out.parents or out in root.parents:
+        raise ConfigError(f"OUT {out} and the set {root} contain each other; choose an OUT elsewhere")
     labels, places, rows = read_labels(dataset), dict[str, str](), dict[str, Row]()
     files = {file for pair in read_pairs(dataset) for file in (pair.input, pair.target)}
     for file in sorted(files):
@@ -67,6 +73,8 @@ def draw_turned_views(
 ) -> Iterator[Outcome]:
     """Align each target, draw the views of each input; then write ``labels.csv`` and the dataset card.
 
+    A target without any view, and views without their target, are removed at the end.
+
     Args:
         plan: from :func:`plan_views`.
         rows: likewise.
@@ -80,7 +88,21 @@ def draw_turned_views(
     settings = digest(config, VIEWS_VERSION, VIEW_VERSION)
     load, encode = partial(TurnedViews, config, rows), partial(encode_turned, config)
     yield from run_photo_jobs(plan, load, encode, settings, bulk, stop)
-    write_labels_and_card(plan, "frontalize pairs views")
+    write_labels_and_card(plan if stop() else _remove_unpaired(plan), "frontalize pairs views")
+
+
+def _remove_unpaired(plan: Plan) -> Plan:
+    """Delete the files of subjects whose target or whose inputs were all rejected; return the plan without these."""
+    written = {row.input: row.outputs for row in sorted_outcomes(plan.out) if row.outputs}
+    roles = defaultdict[str, set[bool]](set)
+    for job in plan.jobs:
+        if job.input in written:
+            roles[job.stem.partition("/")[0]].add("/" in job.stem)
+    unpaired = [job for job in plan.jobs if len(roles[job.stem.partition("/")[0]]) == 1 and job.input in written]
+    for job in unpaired:
+        for name in written[job.input]:
+            (plan.out / name).unlink(missing_ok=True)
+    return replace(plan, jobs=[job for job in plan.jobs if job not in unpaired])
 
 
 class TurnedViews:

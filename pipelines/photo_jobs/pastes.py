@@ -14,8 +14,7 @@ from toolkit.photos.decode import Photo, read_bytes
 from toolkit.photos.types import Image
 from toolkit.views.paste import PasteableView, paste, prepare_paste
 
-DEFAULT_SIZE = 256  # side of the views in pixels; fine detail comes from the photo
-PASTE_VERSION = 2  # raised when the same photo is pasted differently: finished photos are then done again
+PASTE_VERSION = 3  # raised when the same photo is pasted differently: finished photos are then done again
 
 
 @dataclass(slots=True)
@@ -74,7 +73,7 @@ class PastedPhotos:
         return PhotoOutput([paste(photo.pixels()[0], output.views)], output.faces)
 
 
-def paste_refined(source: Path, result: PhotoResult[PasteOutput], faces: Sequence[Image]) -> Image:
+def paste_refined(source: Path, result: PhotoResult[PasteOutput], faces: Sequence[Image | None]) -> Image:
     """Put the refined faces of a photo back into it.
 
     The photo is read again: thousands are in progress, too many to keep their pixels.
@@ -82,7 +81,7 @@ def paste_refined(source: Path, result: PhotoResult[PasteOutput], faces: Sequenc
     Args:
         source: the folder of the photos.
         result: of :class:`PasteableViews`.
-        faces: one for each of its views, as large as its network inputs, RGB.
+        faces: one for each of its views, as large as its network inputs, RGB; None: that face stays as it is.
 
     Raises:
         PhotoFailed: ``changed``, the file is another one now; or it cannot be read any more.
@@ -91,7 +90,7 @@ def paste_refined(source: Path, result: PhotoResult[PasteOutput], faces: Sequenc
     if hashlib.sha256(data).hexdigest() != result.file["sha256"]:
         raise PhotoFailed("changed", "the file changed while it was worked on; run the same command again")
     views = result.required_output().views
-    refined = [view.with_refined(face) for view, face in zip(views, faces, strict=True)]
+    refined = [view.with_refined(face) for view, face in zip(views, faces, strict=True) if face is not None]
     try:
         return paste(Photo(data).pixels()[0], refined)
     except PROCESSING_ERRORS as error:

@@ -7,6 +7,7 @@ const SORTS = {
   "yaw, right to left": (row) => row.face.yaw,
   "yaw, turned most": (row) => row.face.yaw == null ? null : -Math.abs(row.face.yaw),
   "score, lowest": (row) => row.face.score,
+  "confidence, lowest": (row) => row.face.confidence,
   "sharpness, lowest": (row) => row.face.sharpness,
 };
 const byId = (id) => document.getElementById(id);
@@ -43,7 +44,7 @@ function degrees(value) {
 
 function describe(face) {
   const pose = ["yaw", "pitch", "roll"].filter((name) => name in face).map((name) => `${name} ${degrees(face[name])}`);
-  const marks = [["score", 2], ["sharpness", 0]].filter(([name]) => name in face).map(([name, digits]) => `${name} ${face[name].toFixed(digits)}`);
+  const marks = [["score", 2], ["confidence", 2], ["sharpness", 0]].filter(([name]) => name in face).map(([name, digits]) => `${name} ${face[name].toFixed(digits)}`);
   return [pose, marks].map((line) => line.join(" · ")).filter(Boolean);
 }
 

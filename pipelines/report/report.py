@@ -31,7 +31,7 @@ TEMPLATE = Path(__file__).with_suffix(".html")
 THUMBNAIL_SIDES = ((160, 2_000), (128, 6_000), (96, None))  # longer side in pixels, up to this number of thumbnails
 QUALITY = 70  # of WebP
 MAX_OUTPUTS = 12  # shown of each input
-FACE_FIELDS = ("yaw", "pitch", "roll", "score", "sharpness")
+FACE_FIELDS = ("yaw", "pitch", "roll", "score", "confidence", "sharpness")
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import models
 from pipelines.extras import NETWORKS, require_extra
@@ -13,6 +13,13 @@ from toolkit.views.frontal import ViewInputs
 NetworkInput = Sequence[Image] | ViewInputs  # of one photo
 CPU_BATCH_SIZE = 8  # faces per pass and thread; more are not faster
 BUILT_IN = {"refiner": Path(models.__file__).parent / "weights" / "refiner.safetensors"}
+
+
+class GeneratedFace(NamedTuple):
+    """What a generator makes of one photo."""
+
+    image: Image  # (S, S, 3) RGB
+    confidence: float | None = None  # 0 to 1: the cosine to a frontal photo that it expects; None: it gives none
 
 
 class Generator(Protocol):
@@ -27,14 +34,17 @@ class Generator(Protocol):
         takes_frontal_view: it takes geometric frontal views with their visibility; the others take crops.
         side: of the crops that it takes, px. Of recipes that train on random windows of slightly larger crops, the
             network gets the middle window. Frontal views may have any side.
+        gives_confidence: its faces have a confidence: the network's estimate of the cosine that a face recognizer
+            finds between the face and a frontal photo of the same person.
     """
 
     card: GeneratorCard
     takes_frontal_view: bool
     side: int
+    gives_confidence: bool
 
-    def __call__(self, photos: Sequence[NetworkInput]) -> list[Image]:
-        """Generate a frontal face for each photo, (S, S, 3) RGB.
+    def __call__(self, photos: Sequence[NetworkInput]) -> list[GeneratedFace]:
+        """Generate a frontal face for each photo.
 
         Args:
             photos: for each its crop, (S, S, 3) RGB, S the attribute ``side``; or, where it takes frontal views, the

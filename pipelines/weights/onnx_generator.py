@@ -9,7 +9,7 @@ import numpy as np
 
 from pipelines.runtime.config import all_cores
 from pipelines.weights.card import read_card
-from pipelines.weights.generator import CPU_BATCH_SIZE, NetworkInput
+from pipelines.weights.generator import CPU_BATCH_SIZE, GeneratedFace, NetworkInput
 from pipelines.weights.normalization import denormalize, normalize
 from toolkit.networks.runtime import OnnxNetwork
 from toolkit.photos.types import Image
@@ -19,8 +19,7 @@ MAX_PIXELS = 4 * 128 * 128  # of the views in a pass; more are not faster, and t
 
 
 class OnnxGenerator:
-    """Runs a generator of frontal views that `frontalize export` wrote; see
-    :class:`pipelines.weights.generator.Generator`.
+    """Runs a refiner that `frontalize export` wrote; see :class:`pipelines.weights.generator.Generator`.
 
     Args:
         path: its ``.safetensors``, beside which lies its ``.onnx``.
@@ -29,7 +28,7 @@ class OnnxGenerator:
         ConfigError: one of the two files is missing or damaged.
     """
 
-    takes_frontal_view = True
+    takes_frontal_view = gives_confidence = True
 
     def __init__(self, path: Path) -> None:
         self.card = read_card(path)
@@ -37,7 +36,7 @@ class OnnxGenerator:
         self._network = OnnxNetwork(path.with_suffix(".onnx"), "model ", "install frontalize again")
         self._threads = ThreadPoolExecutor(_thread_count())
 
-    def __call__(self, photos: Sequence[NetworkInput]) -> list[Image]:
+    def __call__(self, photos: Sequence[NetworkInput]) -> list[GeneratedFace]:
         """See :class:`pipelines.weights.generator.Generator`."""
         views = [photo for photo in photos if not isinstance(photo, ViewInputs)]
         if len(views) < len(photos):
@@ -46,12 +45,13 @@ class OnnxGenerator:
         parts = [views[start : start + count] for start in range(0, len(views), count)]
         return [face for faces in self._threads.map(self._pass, parts) for face in faces]
 
-    def _pass(self, photos: Sequence[Sequence[Image]]) -> list[Image]:
+    def _pass(self, photos: Sequence[Sequence[Image]]) -> list[GeneratedFace]:
         views, masks = (np.stack(images) for images in zip(*photos, strict=True))
-        [faces] = self._network(
+        faces, confidences = self._network(
             normalize(views, self.card.normalization), masks[:, None].astype(np.float32) / np.float32(255)
         )
-        return denormalize(faces, self.card.normalization)
+        images = denormalize(faces, self.card.normalization)
+        return [GeneratedFace(*face) for face in zip(images, confidences.tolist(), strict=True)]
 
 
 def _per_pass(side: int) -> int:

@@ -2,14 +2,16 @@
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from models.refiner import Refined
 from pipelines.weights.checkpoint import load_generator
-from pipelines.weights.generator import CPU_BATCH_SIZE, NetworkInput
+from pipelines.weights.generator import CPU_BATCH_SIZE, GeneratedFace, NetworkInput
 from pipelines.weights.gpu_views import ViewRenderer
 from pipelines.weights.normalization import to_images
 from pipelines.weights.recipe_file import known_networks
@@ -51,6 +53,7 @@ class TorchGenerator:
                 f"model {path}: generates faces from attributes, not from photos; use `frontalize generate`"
             )
         self.takes_frontal_view = bool(getattr(self._net, "takes_frontal_view", False))
+        self.gives_confidence = bool(getattr(self._net, "gives_confidence", False))
         self.side = self.card.load_size or self.card.image_size
         self._edge = (self.side - self.card.image_size) // 2
         on_cpu = self._device.type == "cpu"
@@ -60,7 +63,7 @@ class TorchGenerator:
             torch.get_num_threads() if on_cpu else 1, initializer=torch.set_num_threads, initargs=(1,)
         )
 
-    def __call__(self, photos: Sequence[NetworkInput]) -> list[Image]:
+    def __call__(self, photos: Sequence[NetworkInput]) -> list[GeneratedFace]:
         """See :class:`pipelines.weights.generator.Generator`."""
         parts = [photos[start : start + self._batch_size] for start in range(0, len(photos), self._batch_size)]
         try:
@@ -75,14 +78,17 @@ class TorchGenerator:
         return self(photos)
 
     @torch.inference_mode()
-    def _pass(self, photos: Sequence[NetworkInput]) -> list[Image]:
+    def _pass(self, photos: Sequence[NetworkInput]) -> list[GeneratedFace]:
         normalization = self.card.normalization
         views = [photo for photo in photos if isinstance(photo, ViewInputs)]
         crops = [photo for photo in photos if not isinstance(photo, ViewInputs)]
         images, *masks = self._pad_batch(self._render(views)) if views else self._stack(crops)
         images = (images - normalization.mean) / normalization.scale
         inputs = [images, *(mask / 255 for mask in masks)]
-        return to_images(self._net(*(part.contiguous() for part in inputs)), normalization)[: len(photos)]
+        output: Tensor | Refined = self._net(*(part.contiguous() for part in inputs))
+        faces, confidences = (output.image, output.confidence.tolist()) if isinstance(output, Refined) else (output, [])
+        given = zip_longest(to_images(faces, normalization), confidences)
+        return [GeneratedFace(*face) for face in given][: len(photos)]
 
     def _pad_batch(self, rendered: Sequence[Tensor]) -> list[Tensor]:
         missing = self._batch_size - len(rendered[0])

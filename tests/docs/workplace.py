@@ -23,7 +23,10 @@ SHORTER: dict[str, tuple[str, ...]] = {
     "train": ("--steps", "2", "--batch-size", "4"),
     "bench": ("--photos", "2", "--rounds", "1"),
 }
-WORKERS = ("align", "batch", "bench", "evaluate", "report", "train", "pairs build", "pairs synth", "pairs verify")
+WORKERS = (
+    *("align", "batch", "bench", "evaluate", "report", "train"),
+    *("pairs build", "pairs synth", "pairs verify", "pairs views"),
+)
 SHELL = ("ls", "head", "cat", "mkdir", "cp", "tail", "wc", "echo")  # run in the system's shell
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -56,12 +57,14 @@ def test_the_loader_and_train_benchmarks_measure_all_three(tmp_path: Path, portr
 
 @pytest.mark.slow
 def test_views_are_drawn_and_timed(tmp_path: Path, photos: Path) -> None:
-    example("draw_views.py", tmp_path / "views.png", photos / "ann" / "0.jpg")
-    drawn = read_photo(tmp_path / "views.png")
-    assert drawn.shape == (3 * 144, 9 * 144, 3)
-    for row in (drawn[144:288].astype(int), drawn[288:].astype(int)):  # geometric, refined
-        straight, turned = row[:, 4 * 144 : 5 * 144], row[:, 5 * 144 : 6 * 144]
-        assert np.abs(straight - turned).mean() < 25  # from 0 and from 20 degrees: the same face
+    photo = photos / "ann" / "0.jpg"
+    example("draw_views.py", tmp_path / "views.png", photo, photo)
+    drawn = read_photo(tmp_path / "views.png").astype(int)
+    assert drawn.shape == (4 * 160, 160, 3)
+    crop, geometric, refined, truth = np.split(drawn, 4)
+    assert np.array_equal(crop, truth)  # one photo, in place of a turned and a frontal one
+    assert np.abs(geometric - truth).mean() < 12
+    assert 0 < np.abs(refined - geometric).mean() < 25
     assert "frontal_view at 128 px" in example("bench/views.py", photos / "ann", 2)
 
 
@@ -74,11 +77,36 @@ def test_what_runs_make_of_turned_heads_is_drawn(tmp_path: Path, photos: Path, u
 
 
 def test_shapes_are_learnt(tmp_path: Path, photos: Path) -> None:
-    told = example("learn_face_shapes.py", photos / "ann", photos / "bea", tmp_path / "shapes.npz")
+    told = example("learn/face_shapes.py", photos / "ann", photos / "bea", tmp_path / "shapes.npz")
     assert "6 faces, 6 modes hold 100.0%" in told
     with np.load(tmp_path / "shapes.npz") as stored:
         assert stored["mean"].shape == (468, 3)
         assert stored["mean"][152, 1] == pytest.approx(1, abs=0.02)
+
+
+@pytest.mark.slow
+def test_corrections_of_turned_shapes_are_learnt(tmp_path: Path) -> None:
+    """Two people, each frontal and turned; the head of a third one is rotated to three yaws."""
+    rows = list[dict[str, object]]()
+    for person, view in (("003", "left_3quarter"), ("061", "right_3quarter")):
+        (tmp_path / "set" / person).mkdir(parents=True)
+        for file, name in ((f"{person}.jpg", f"{person}_frontal"), (f"{person}/a.jpg", f"{person}_{view}")):
+            shutil.copy(FACES / f"{name}.jpg", tmp_path / "set" / file)
+            role = "input" if "/" in file else "target"
+            rows.append({"file": file, "subject": person, "role": role, "source": f"{name}.jpg"})
+    write_labels(tmp_path / "set", rows)
+    (tmp_path / "portraits").mkdir()
+    for person in ("021", "025"):
+        shutil.copy(FACES / f"{person}_frontal.jpg", tmp_path / "portraits")
+    words = (tmp_path / "set", FACES, tmp_path / "portraits", tmp_path / "shape.npz")
+    told = example("learn/frontal_shape.py", *words, "--limit", 1, "--subjects", r"^(\d+)_").splitlines()
+    pattern = r"(real|synthetic), [a-z0-9 ]+ degrees: \d faces, \d+\.\d\d -> \d+\.\d\d px of 128"
+    assert all(re.fullmatch(pattern, line) for line in told[:-1])
+    assert sum(int(re.findall(r"(\d) faces", line)[0]) for line in told[:-1] if line.startswith("real")) == 2
+    assert re.search(r"shape.npz: learned from [345] faces of 3 people", told[-1])
+    with np.load(tmp_path / "shape.npz") as stored:
+        assert stored["weights"].shape == (93, 3 * 468) and stored["weights"].dtype == np.float16
+        assert 0 < np.abs(stored["weights"]).max() < 1
 
 
 @pytest.mark.slow
@@ -138,7 +166,7 @@ def test_traits_of_drawn_discs_are_flipped_and_read(tmp_path: Path, run: Run) ->
 @pytest.mark.slow
 def test_the_profile_network_is_learnt(tmp_path: Path, photos: Path) -> None:
     pytest.importorskip("onnxscript", reason="the extra onnx is not installed: pip install '.[onnx]'")
-    told = example_alone("learn_profile_points.py", photos / "ann", tmp_path / "points.onnx", 1)
+    told = example_alone("learn/profile_points.py", photos / "ann", tmp_path / "points.onnx", 1)
     assert "3 photos, " in told
     network = OnnxNetwork(tmp_path / "points.onnx")
     side = profile_network.INPUT_SIDE

@@ -1,7 +1,7 @@
 """The shape of a face as a frontal photo shows it, estimated from the fit to a turned one.
 
 The mesh of a turned face has systematic errors: at 45 degrees of yaw faces come out 7 % too wide and noses too short.
-The correction is a ridge regression, learned by ``examples/learn_frontal_shape.py`` on pairs of turned and frontal
+The correction is a ridge regression, learned by ``examples/learn/frontal_shape.py`` on pairs of turned and frontal
 photos of the same people: its features are a few functions of the yaw, and their products with the coefficients of the
 shape model. It vanishes for a face that looks at the camera.
 """

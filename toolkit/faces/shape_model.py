@@ -65,7 +65,7 @@ class Fit:
 
 @cache
 def load_face_shapes() -> tuple[Points, Points]:
-    """Load the (468, 3) mean and the (30, 468, 3) modes of frontal faces, made by examples/learn_face_shapes.py."""
+    """Load the (468, 3) mean and the (30, 468, 3) modes of frontal faces, made by examples/learn/face_shapes.py."""
     with np.load(Path(__file__).with_name("face_shapes.npz")) as stored:
         scale = np.array([1, 1, DEPTH_SCALE])
         return stored["mean"] * scale, stored["modes"] * scale

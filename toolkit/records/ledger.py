@@ -27,7 +27,8 @@ LEDGER_NAME = "ledger.jsonl"
 # dead process. Each append locks the first byte; a run locks its shard's share of the range that follows.
 _APPEND_LOCK, _RUN_LOCK, _RUN_LOCK_LENGTH = 1 << 50, (1 << 50) + 1, 1 << 32
 MAX_LINE = 16 << 20  # bytes: a row of ten thousand faces; longer lines are ignored
-_NUMBERS = ("yaw", "pitch", "roll", "score", "sharpness", "eyes_open", "mouth_open", "upscaled")  # of a face
+# Of a face.
+_NUMBERS = ("yaw", "pitch", "roll", "score", "confidence", "sharpness", "eyes_open", "mouth_open", "upscaled")
 _FLOCK = "hhqqi4x"  # struct flock of 64-bit Linux: type, whence, start, length, process (none)
 
 

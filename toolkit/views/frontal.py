@@ -80,12 +80,12 @@ def frontal_view(
     Raises:
         PhotoRejected: ``bad-mesh``, the landmarks are degenerate.
     """
-    return render_view(prepare_view(photo, face, size, template, border), size + 2 * border)
+    return render_view(prepare_view(photo, face, size, template, border), size + 2 * border, border)
 
 
 def prepare_view(photo: Image, face: Face, size: int, template: Template, border: int = 0) -> ViewInputs:
     """Compute the inputs of a frontal view; arguments and errors as for :func:`frontal_view`."""
-    fit = fit_shape(face.landmarks)
+    fit = fit_in_photo = fit_shape(face.landmarks)
     shape = frontal_shape(fit)
     matrix = crop_matrix(shape, size, template)
     matrix[:, 2] += border
@@ -103,21 +103,30 @@ def prepare_view(photo: Image, face: Face, size: int, template: Template, border
     visibility = _vertex_visibility(fit, head)
     values = np.column_stack([texture_positions(mesh_inside, fit, head), visibility, frontal])
     positions, visibility, frontal = np.split(trim_skull(values, frontal), [2, 3], axis=1)
+    around, colors, outline = crop, texture, positions
+    if (reach := _view_reach(matrix, size + 2 * border)) > HEAD_HALF_SIDE:  # a wide border shows more than the crop
+        half_side = reach * fit_in_photo.scale
+        around, far_corner, far_scale = crop_around(photo, center, half_side, fit_in_photo.scale / matrix_scale(matrix))
+        shift, zoom = (corner - far_corner) * far_scale, far_scale / scale
+        outline = (positions + 0.5) * zoom + shift - 0.5
+        colors = _place(texture, around, shift, zoom)
+        fit = fit_in_photo.rescale(far_corner, far_scale)
     return ViewInputs(
         texture=texture,
         texture_xy=positions.astype(np.float32),
         view_xyz=_to_view(frontal, matrix).astype(np.float32),
         visibility=visibility[:, 0].astype(np.float32),
-        background=surroundings(crop, positions, frontal, fit, matrix, size + 2 * border),
+        background=surroundings(around, colors, outline, frontal, fit, matrix, size + 2 * border),
     )
 
 
-def render_view(inputs: ViewInputs, size: int) -> tuple[Image, NDArray[np.float32]]:
+def render_view(inputs: ViewInputs, size: int, border: int = 0) -> tuple[Image, NDArray[np.float32]]:
     """Draw a frontal view.
 
     Args:
         inputs: from :func:`prepare_view`.
         size: side of the view with its border, pixels.
+        border: pixels on each side; the square inside looks as without it.
 
     Returns:
         (size, size, 3) RGB uint8, and (size, size) float32 visibility, 0 to 1.
@@ -128,14 +137,29 @@ def render_view(inputs: ViewInputs, size: int) -> tuple[Image, NDArray[np.float3
     values = raster.interpolate(triangles, np.column_stack([xy, xy[mirror], visibility, visibility[mirror]]))
     own, mirrored = (sample_bilinear(inputs.texture, values[..., first : first + 2]) for first in (0, 2))
     visible, visible_mirrored = values[..., 4], values[..., 5]
-    mirrored = _match_lighting(mirrored, visible_mirrored, own, visible)
+    mirrored = _match_lighting(mirrored, visible_mirrored, own, visible, size - 2 * border)
 
     share = np.clip(0.5 + (visible - visible_mirrored) / (2 * BLEND_HALF_WIDTH), 0, 1)
-    share = cv2.GaussianBlur(share.astype(np.float32), (0, 0), size / 80)[..., None]
+    share = cv2.GaussianBlur(share.astype(np.float32), (0, 0), (size - 2 * border) / 80)[..., None]
     inside = (raster.triangle >= 0).astype(np.float32)
-    head = np.clip(2 * cv2.GaussianBlur(inside, (0, 0), RIM_BLUR) - 1, 0, 1)[..., None]  # 0 where no triangle is drawn
+    head = (inside * np.clip(2 * cv2.GaussianBlur(inside, (0, 0), RIM_BLUR) - 1, 0, 1))[..., None]
     image = (own * share + mirrored * (1 - share)) * head + inputs.background * (1 - head)
     return np.clip(image, 0, 255).astype(np.uint8), visible * inside
+
+
+def _view_reach(matrix: NDArray[np.float64], size: int) -> float:
+    """Return the largest distance from the head's pivot that a view shows, head coordinates."""
+    corners = np.array([[x, y] for x in (-0.5, size - 0.5) for y in (-0.5, size - 0.5)])
+    return float(np.linalg.norm((corners - matrix[:, 2]) / matrix_scale(matrix) - PIVOT[:2], axis=1).max())
+
+
+def _place(part: Image, photo: Image, shift: Points, zoom: float) -> Image:
+    """Draw a part of a photo, resized, over it: pixel edges at ``xy`` of the part come to ``xy * zoom + shift``."""
+    matrix = np.column_stack([np.eye(2) * zoom, shift + 0.5 * zoom - 0.5])
+    height, width = photo.shape[:2]
+    placed = photo.copy()
+    cv2.warpAffine(part, matrix, (width, height), dst=placed, borderMode=cv2.BORDER_TRANSPARENT)
+    return placed
 
 
 def _to_view(head: Points, matrix: NDArray[np.float64]) -> Points:
@@ -191,7 +215,7 @@ def _vertex_visibility(fit: Fit, head: Points) -> NDArray[np.float64]:
 
 
 def _match_lighting(
-    mirrored: FloatImage, visible_mirrored: FloatImage, own: FloatImage, visible: FloatImage
+    mirrored: FloatImage, visible_mirrored: FloatImage, own: FloatImage, visible: FloatImage, side: int
 ) -> FloatImage:
     """Return the mirror image with the low-frequency brightness of the original, as far as the original is visible.
 
@@ -200,12 +224,14 @@ def _match_lighting(
         visible_mirrored: (S, S) its visibility.
         own: (S, S, 3), the texture as it is.
         visible: (S, S) its visibility.
+        side: of the square without the border, pixels.
     """
     size = (len(own), len(own))
     coarse = (max(8, len(own) // 4),) * 2  # enough for low frequencies
+    deviation = 0.12 * coarse[0] * (side / len(own))
 
     def blur(image: FloatImage) -> FloatImage:
-        blurred = cv2.GaussianBlur(cv2.resize(image, coarse, interpolation=cv2.INTER_AREA), (0, 0), 0.12 * coarse[0])
+        blurred = cv2.GaussianBlur(cv2.resize(image, coarse, interpolation=cv2.INTER_AREA), (0, 0), deviation)
         return np.asarray(cv2.resize(blurred, size, interpolation=cv2.INTER_LINEAR), np.float32)
 
     weights = visible**2 + 1e-3, visible_mirrored**2 + 1e-3

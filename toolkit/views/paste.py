@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.faces.face import Face
+from toolkit.faces.frontal_shape import frontal_shape
 from toolkit.faces.head_mesh import face_oval
 from toolkit.faces.shape_model import fit_shape
 from toolkit.geometry.affine import matrix_scale
@@ -64,11 +65,22 @@ class PasteableView:
 
     def with_refined(self, face: Image) -> "PasteableView":
         """Return a copy with the refined face, as large as the network's input; it fades out towards the edges."""
-        square, inside = slice(self.border, len(self.image) - self.border), np.ones(face.shape[:2], np.uint8)
-        share = _smoothstep(_distance_inside(inside) / (FACE_FEATHER * len(face)))[..., None]
-        image = self.image.copy()
-        image[square, square] = np.round(face * share + image[square, square] * (1 - share))
-        return replace(self, image=image, refined=True)
+        return replace(self, image=blend_refined(self.image, face, self.border), refined=True)
+
+
+def blend_refined(view: Image, face: Image, border: int) -> Image:
+    """Return a view with its refined square, which fades out towards the square's edges.
+
+    Args:
+        view: (S, S, 3) RGB, with a border around the square of the chin template.
+        face: (S - 2 border, S - 2 border, 3) RGB, the refined square.
+        border: pixels.
+    """
+    square, inside = slice(border, len(view) - border), np.ones(face.shape[:2], np.uint8)
+    share = _smoothstep(_distance_inside(inside) / (FACE_FEATHER * len(face)))[..., None]
+    image = view.copy()
+    image[square, square] = np.round(face * share + image[square, square] * (1 - share))
+    return image
 
 
 def prepare_paste(photo: Image, face: Face, size: int) -> PasteableView:
@@ -85,7 +97,7 @@ def prepare_paste(photo: Image, face: Face, size: int) -> PasteableView:
     border = round(BORDER * size)
     view, visibility = frontal_view(photo, face, size, border=border)
     warp = find_photo_warp(photo, face)
-    matrix = crop_matrix(fit_shape(face.landmarks).shape, size)
+    matrix = crop_matrix(frontal_shape(fit_shape(face.landmarks)), size)
     return PasteableView(
         image=view,
         visibility=np.asarray(np.round(255 * visibility), np.uint8),

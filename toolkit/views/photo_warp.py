@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.faces.face import Face, rescale_face
+from toolkit.faces.frontal_shape import frontal_shape
 from toolkit.faces.head_mesh import FRONT_RINGS, build_head, face_oval, head_triangles
 from toolkit.faces.shape_model import HEAD_HALF_SIDE, PIVOT, Fit, fit_shape
 from toolkit.geometry.mesh_topology import SKIN
@@ -51,9 +52,9 @@ def find_photo_warp(photo: Image, face: Face) -> PhotoWarp:
         PhotoRejected: ``bad-mesh``, the landmarks are degenerate.
     """
     fit = fit_shape(face.landmarks)
-    head = build_head(fit.shape, back=False).vertices
+    head, frontal = (build_head(shape, back=False).vertices for shape in (fit.shape, frontal_shape(fit)))
     source = texture_positions(face.landmarks[:SKIN, :2], fit, head)
-    values = trim_skull(np.column_stack([source, _turn_to_camera(fit, head), head]), fit.shape)
+    values = trim_skull(np.column_stack([source, _turn_to_camera(fit, frontal), frontal]), frontal)
     source, target, head = values[:, :2], values[:, 2:4], values[:, 4:]
 
     outline = slice(-len(face_oval()), None)

@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 import torch
 
+from pipelines.weights.generator import GeneratedFace
 from pipelines.weights.torch_generator import TorchGenerator
 from tests.conftest import FRONTALIZE, Run, tree
 from tests.killing import end_halfway, rows_in
 from toolkit.errors import ConfigError
 from toolkit.photos.decode import read_photo
 from toolkit.photos.files import encode_image
+from toolkit.photos.types import Image
 from toolkit.records.ledger import read_ledger
 
 
@@ -66,25 +68,32 @@ def test_aligned_crops_go_straight_in(photos: Path, untrained: Path, run: Run, t
     assert {row.input: row.code for row in read_ledger(tmp_path / "one")}["wide.png"] == "not-square"
 
 
+def images(faces: list[GeneratedFace]) -> list[Image]:
+    """The images of faces of a network that gives no confidence."""
+    assert {face.confidence for face in faces} == {None}
+    return [face.image for face in faces]
+
+
 def test_a_face_does_not_depend_on_its_neighbours(untrained: Path) -> None:
     """Bit for bit: what makes a resumed run equal to an undisturbed one."""
     generator = TorchGenerator(untrained, 8, "cpu")
     crops = list(np.random.default_rng(0).integers(0, 255, (8, 128, 128, 3), np.uint8))
-    together = generator([[crop] for crop in crops])
+    together = images(generator([[crop] for crop in crops]))
     assert len({face.tobytes() for face in together}) == 8
     for place in (0, 3, 7):
-        np.testing.assert_array_equal(generator([[crops[place]]])[0], together[place])
-        np.testing.assert_array_equal(generator([[crop] for crop in crops[place:]])[0], together[place])
+        np.testing.assert_array_equal(generator([[crops[place]]])[0].image, together[place])
+        np.testing.assert_array_equal(generator([[crop] for crop in crops[place:]])[0].image, together[place])
     threads = torch.get_num_threads()
     torch.set_num_threads(3)
-    np.testing.assert_array_equal(TorchGenerator(untrained, 5, "cpu")([[crop] for crop in crops * 2]), together * 2)
+    twice = images(TorchGenerator(untrained, 5, "cpu")([[crop] for crop in crops * 2]))
+    np.testing.assert_array_equal(twice, together * 2)
     torch.set_num_threads(threads)
 
 
 def test_a_gpu_short_of_memory_gets_smaller_batches(untrained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     generator, tried = TorchGenerator(untrained, 8, "cpu"), []
     crops = [[crop] for crop in np.random.default_rng(0).integers(0, 255, (8, 128, 128, 3), np.uint8)]
-    whole = generator(crops)
+    whole = images(generator(crops))
     inner: Callable[[torch.Tensor], torch.Tensor] = generator._net.forward
 
     def forward(images: torch.Tensor) -> torch.Tensor:
@@ -95,7 +104,7 @@ def test_a_gpu_short_of_memory_gets_smaller_batches(untrained: Path, monkeypatch
 
     most = 3
     monkeypatch.setattr(generator._net, "forward", forward)
-    np.testing.assert_allclose(np.array(generator(crops), int), np.array(whole, int), atol=1)
+    np.testing.assert_allclose(np.array(images(generator(crops)), int), np.array(whole, int), atol=1)
     assert tried[:2] == [8, 4]
     assert tried[-4:] == [2] * 4
     tried.clear()
@@ -130,6 +139,10 @@ def test_kill_nine_and_run_again_equals_one_run(photos: Path, untrained: Path, r
         (["--model", "none.safetensors"], "no such file; train one"),
         (["--model", "{untrained}", "--batch-size", "0"], "batch_size=0: must be 1 or more"),
         (["--model", "{untrained}", "--device", "cuda:9"], "sees"),
+        (["--model", "{untrained}", "--margin", "0.3"], "128 px, and nothing around it; use refiner"),
+        (["--model", "{untrained}", "--min-confidence", "0.3"], "its network gives no confidence; leave it out"),
+        (["--model", "geometric", "--min-confidence", "0.3"], "it gives no confidence; leave it out"),
+        (["--model", "geometric", "--margin", "0.3", "--paste-back"], "it writes whole photos; leave one out"),
     ],
 )
 def test_a_wrong_set_up_exits_2(

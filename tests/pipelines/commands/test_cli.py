@@ -15,7 +15,7 @@ from pipelines.bench.config import BenchConfig
 from pipelines.cli import app
 from pipelines.commands.terminal.arguments import parse_angles
 from pipelines.evaluate.config import EvaluateConfig
-from pipelines.pairs.config import ImportConfig, PairsConfig, SynthConfig, VerifyConfig
+from pipelines.pairs.config import ImportConfig, PairsConfig, SynthConfig, VerifyConfig, ViewsConfig
 from pipelines.report.config import ReportConfig
 from pipelines.train.config import TrainConfig
 from tests.conftest import Run
@@ -38,6 +38,7 @@ CONFIGS: dict[tuple[str, ...], list[type]] = {
     ("pairs", "synth"): [SynthConfig],
     ("pairs", "import"): [ImportConfig],
     ("pairs", "verify"): [VerifyConfig],
+    ("pairs", "views"): [ViewsConfig],
     ("train",): [TrainConfig],
     ("batch",): [FrontalizeConfig],
     ("evaluate",): [EvaluateConfig],
@@ -50,7 +51,9 @@ from pipelines.cli import app
 app(['--help'], standalone_mode=False)
 app(['pairs', '--help'], standalone_mode=False)
 """
-WITHOUT_CONFIG = {("doctor",), ("demo",), ("pairs", "split"), ("generate",), ("convert",), ("export",)}
+WITHOUT_CONFIG = {
+    *(("doctor",), ("demo",), ("pairs", "split"), ("pairs", "merge"), ("generate",), ("convert",), ("export",))
+}
 
 
 def test_every_verb_has_a_config_or_is_known_to_have_none() -> None:

@@ -24,6 +24,8 @@ WORDS = {
     "pairs import": "multipie {photos} {out}",
     "pairs verify": "{photos}",
     "pairs split": "{set}",
+    "pairs views": "{set} {photos} {out}",
+    "pairs merge": "{set} {photos} {out}",
     "train": "{set} {out}",
     "batch": "{photos} {out}",
     "evaluate": "{set} {out}.html",

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from models.multitask import NOISE_SIZE, MultitaskGenerator
+from models.refiner import Refiner
 from pipelines.weights.checkpoint import GeneratorCard, save_generator
 from pipelines.weights.generator import weights_path
 from pipelines.weights.normalization import Normalization
@@ -85,10 +86,38 @@ def test_built_in_weights_can_be_exported_too(tmp_path: Path) -> None:
 
     exporting = OnnxExport(Path("refiner"), tmp_path / "net.onnx")
     assert list(exporting.inputs) == ["view", "visibility"]
+    assert list(exporting.outputs) == ["face", "confidence"]
     for each in exporting.inputs.values():
         drawn = each.draw(3, 96)
         assert (len(drawn), *drawn.shape[2:]) == (3, 96, 96)
         assert -1 <= drawn.min() < drawn.max() <= 1
+
+
+@pytest.mark.slow
+def test_a_refiners_file_has_faces_and_confidence_of_any_side(tmp_path: Path, run: Run) -> None:
+    onnx = pytest.importorskip("onnx", reason="the extra onnx is not installed")
+    pytest.importorskip("onnxscript", reason="the extra onnx is not installed")
+    torch.manual_seed(0)
+    net = Refiner().eval()
+    for layer in (net.paint, net.shift):
+        nn.init.normal_(layer.weight, std=0.1)
+    card = dataclasses.replace(CARD, architecture="refiner", image_size=128, load_size=None, shape={})
+    save_generator(tmp_path / "generator.safetensors", net, card)
+    assert run("export", tmp_path / "generator.safetensors", tmp_path / "net.onnx").exit_code == 0
+    model = onnx.load(tmp_path / "net.onnx")
+    meanings = {value.name: value.doc_string for value in model.graph.output}
+    assert list(meanings) == ["face", "confidence"]
+    assert "(batch,) float in [0, 1]" in meanings["confidence"]
+    session = onnxruntime.InferenceSession(tmp_path / "net.onnx")
+    about = {value.name: value.shape for value in session.get_outputs()}
+    assert about == {"face": ["batch", 3, "size", "size"], "confidence": ["batch"]}
+    for count, side in ((1, 256), (3, 90)):
+        view, seen = torch.rand(count, 3, side, side) * 2 - 1, torch.rand(count, 1, side, side)
+        with torch.inference_mode():
+            wanted = net(view, seen)
+        face, confidence = session.run(None, {"view": view.numpy(), "visibility": seen.numpy()})
+        np.testing.assert_allclose(face, wanted.image, atol=1e-4)
+        np.testing.assert_allclose(confidence, wanted.confidence, atol=1e-4)
 
 
 @pytest.mark.slow
@@ -104,11 +133,14 @@ def test_the_built_in_file_is_what_the_command_writes(tmp_path: Path, run: Run) 
     for path in (shipped, tmp_path / "net.onnx"):
         graph = onnx.load(path).graph
         weights = {tensor.name: tensor.raw_data for tensor in graph.initializer if tensor.name.endswith(".half")}
-        stored.append((weights, [(value.name, value.type, value.doc_string) for value in graph.input]))
+        stored.append(
+            (weights, [(value.name, value.type, value.doc_string) for value in (*graph.input, *graph.output)])
+        )
         session = onnxruntime.InferenceSession(path)
         views += session.run(None, {"view": view.astype(np.float32), "visibility": seen.astype(np.float32)})
     assert stored[0] == stored[1] and len(stored[0][0]) > 50
-    np.testing.assert_allclose(views[0], views[1], atol=1e-6)
+    for shipped_output, written_output in zip(views[:2], views[2:], strict=True):
+        np.testing.assert_allclose(shipped_output, written_output, atol=1e-6)
 
 
 @pytest.mark.slow
@@ -128,6 +160,7 @@ def test_the_command_says_how_far_from_torch(exported: Path) -> None:
         "pose": "(batch,) int64, the pose to draw, 0 to 2; 1 is frontal",
         "light": "(batch,) int64, the light to draw, 0 to 1; 1 is the standard one",
     }
+    assert said["outputs"] == {"face": "(batch, 3, S, S) float, RGB; level = 128 * value + 128"}
 
 
 @pytest.mark.slow

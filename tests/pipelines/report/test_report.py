@@ -108,6 +108,16 @@ def test_of_too_many_inputs_a_share_is_shown_and_the_page_says_so(tmp_path: Path
     assert '"total":120' in (tmp_path / "page.html").read_text()
 
 
+def test_the_confidence_of_a_network_is_on_the_page(tmp_path: Path) -> None:
+    """Only numbers get there; a line with anything else in its place is no row."""
+    faces = [{"yaw": 40.0, "confidence": 0.612, "presence": 1.0}]
+    write_ledger(tmp_path, [{"input": "a.jpg", "faces": faces}, {"input": "b.jpg", "faces": [{"confidence": "<b>"}]}])
+    write_page(tmp_path, tmp_path / "page.html")
+    rows = rows_of(tmp_path / "page.html")
+    assert {name: row["face"] for name, row in rows.items()} == {"a.jpg": {"yaw": 40.0, "confidence": 0.612}}
+    assert "confidence, lowest" in (tmp_path / "page.html").read_text()
+
+
 def test_inputs_with_many_outputs_show_some(tmp_path: Path) -> None:
     write_ledger(tmp_path, [{"input": "a.jpg", "outputs": [f"a/{number}.jpg" for number in range(40)]}])
     write_page(tmp_path, tmp_path / "page.html")

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 
 from pipelines.batch import network
 from pipelines.batch.config import FrontalizeConfig
@@ -17,7 +16,7 @@ from pipelines.runtime import devices
 from pipelines.runtime.config import BulkConfig
 from pipelines.runtime.plan import plan_photos
 from pipelines.weights import onnx_generator
-from pipelines.weights.generator import NetworkInput, weights_path
+from pipelines.weights.generator import GeneratedFace, NetworkInput, weights_path
 from pipelines.weights.gpu_views import ViewRenderer
 from tests.conftest import tree
 from toolkit.errors import ConfigError
@@ -55,7 +54,7 @@ def test_views_drawn_on_the_networks_device_give_the_same_faces(
     assert sum(drawn) == 3
     for path in (tmp_path / "by workers").glob("*.png"):
         one, other = (read_photo(tmp_path / out / path.name).astype(int) for out in ("by workers", "on the device"))
-        assert one.shape == other.shape == (128, 128, 3)
+        assert one.shape == other.shape == (256, 256, 3)
         assert np.abs(one - other).mean() < 2
 
 
@@ -67,7 +66,7 @@ def test_two_devices_share_the_batches_and_change_no_face(
     monkeypatch.setattr(network, "bulk_devices", lambda name: ["cpu", "cpu"])
     used: set[int] = set()
 
-    def seen(one: onnx_generator.OnnxGenerator, photos: list[NetworkInput]) -> list[NDArray[np.uint8]]:
+    def seen(one: onnx_generator.OnnxGenerator, photos: list[NetworkInput]) -> list[GeneratedFace]:
         used.add(id(one))
         return call(one, photos)
 

@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from pipelines.photo_jobs.views import as_mask
 from pipelines.weights.card import read_card
 from pipelines.weights.checkpoint import load_generator
-from pipelines.weights.generator import BUILT_IN, open_generator, weights_path
+from pipelines.weights.generator import BUILT_IN, GeneratedFace, open_generator, weights_path
 from pipelines.weights.normalization import Normalization, denormalize, normalize, to_images
 from pipelines.weights.onnx_generator import OnnxGenerator
 from tests.faces import FACES
@@ -49,9 +49,11 @@ def test_the_network_gives_torchs_numbers(size: int, views: dict[int, Views]) ->
     net, card = load_generator(REFINER, torch.device("cpu"))
     images = normalize(np.stack([view for view, _ in views[size]]), card.normalization)
     masks = np.stack([mask for _, mask in views[size]])[:, None].astype(np.float32) / 255
-    [actual] = OnnxNetwork(REFINER.with_suffix(".onnx"))(images, masks)
+    actual, confidence = OnnxNetwork(REFINER.with_suffix(".onnx"))(images, masks)
     with torch.inference_mode():
-        wanted = net(torch.from_numpy(images), torch.from_numpy(masks))
+        wanted, _, expected = net(torch.from_numpy(images), torch.from_numpy(masks))
+    np.testing.assert_allclose(confidence, expected, atol=1e-4, rtol=0)
+    assert np.ptp(confidence) > 0.01  # it differs between faces
     assert np.abs(images - wanted.numpy()).max() > 0.1  # it does change the views
     np.testing.assert_allclose(actual, wanted, atol=1e-4, rtol=0)
     one = np.array(denormalize(actual, card.normalization), int)
@@ -67,14 +69,19 @@ def test_a_face_does_not_depend_on_batch_neighbours_or_threads(
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     one_thread, [face, *_] = OnnxGenerator(REFINER), OnnxGenerator(REFINER)(some[:1])
     together = one_thread(some)
-    assert len({face.tobytes() for face in together}) == len(views[128]) > 8
-    np.testing.assert_array_equal(face, together[0])
+    assert len({face.image.tobytes() for face in together}) == len(views[128]) > 8
+    assert_same([face], together[:1])
     for start, count in ((0, 3), (1, 9), (5, 1), (11, 13)):
-        np.testing.assert_array_equal(one_thread(some[start : start + count]), together[start : start + count])
+        assert_same(one_thread(some[start : start + count]), together[start : start + count])
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     three_threads = OnnxGenerator(REFINER)
     for _ in range(3):
-        np.testing.assert_array_equal(three_threads(some), together)
+        assert_same(three_threads(some), together)
+
+
+def assert_same(faces: list[GeneratedFace], others: list[GeneratedFace]) -> None:
+    np.testing.assert_array_equal([face.image for face in faces], [face.image for face in others])
+    assert [face.confidence for face in faces] == [face.confidence for face in others]
 
 
 def test_without_torch_the_faces_are_the_same(views: dict[int, Views], tmp_path: Path) -> None:
@@ -83,21 +90,27 @@ def test_without_torch_the_faces_are_the_same(views: dict[int, Views], tmp_path:
         "import sys, numpy as np; sys.modules['torch'] = sys.modules['safetensors'] = None\n"
         "from pipelines.weights.generator import open_generator\n"
         "given = np.load(sys.argv[1])\n"
-        "np.save(sys.argv[2], open_generator('refiner')(list(zip(given['view'], given['mask']))))"
+        "faces = open_generator('refiner')(list(zip(given['view'], given['mask'])))\n"
+        "np.save(sys.argv[2], [face.image for face in faces])"
     )
     words = [sys.executable, "-c", script, str(tmp_path / "views.npz"), str(tmp_path / "faces.npy")]
     subprocess.run(words, check=True, env=os.environ | {"OMP_NUM_THREADS": "2"})
-    np.testing.assert_array_equal(np.load(tmp_path / "faces.npy"), open_generator("refiner")(views[128]))
+    faces = [face.image for face in open_generator("refiner")(views[128])]
+    np.testing.assert_array_equal(np.load(tmp_path / "faces.npy"), faces)
 
 
 def test_the_weights_are_those_of_the_safetensors() -> None:
     onnx = pytest.importorskip("onnx", reason="the extra onnx is not installed")
     graph = onnx.load(REFINER.with_suffix(".onnx")).graph
     halves = {node.output[0]: node.input[0] for node in graph.node if node.op_type == "Cast"}
-    halves["stem.weight"] = halves[next(node.input[1] for node in graph.node if node.op_type == "Conv")]
+    halves["refiner.stem.weight"] = halves[next(node.input[1] for node in graph.node if node.op_type == "Conv")]
     stored = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
     for name, tensor in load_file(REFINER).items():
-        kept, wanted = stored[halves[name]], tensor.numpy()
+        wanted = tensor.numpy()
+        if wanted.size < 2:  # the confidence's bias, which is not stored in half
+            np.testing.assert_array_equal(stored[f"refiner.{name}"], wanted)
+            continue
+        kept = stored[halves[f"refiner.{name}"]]
         assert kept.dtype == wanted.dtype == np.float16
         np.testing.assert_array_equal(kept, spread(wanted) if name == "stem.weight" else wanted)
 

@@ -57,7 +57,7 @@ def visible_indices(near_side: float) -> NDArray[np.intp]:
 
 
 class ProfilePoints:
-    """The network, trained by examples/learn_profile_points.py."""
+    """The network, trained by examples/learn/profile_points.py."""
 
     def __init__(self) -> None:
         self._network = built_in("profile_points")

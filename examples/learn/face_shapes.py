@@ -1,6 +1,6 @@
 """Fit the face shape model of `toolkit/faces/face_shapes.npz` to frontal photos.
 
-    python examples/learn_face_shapes.py PHOTOS [PHOTOS ...] OUT.npz
+    python examples/learn/face_shapes.py PHOTOS [PHOTOS ...] OUT.npz
 
 The meshes of near-frontal faces are transformed to head coordinates and made symmetric. The model is their mean and
 their first thirty principal components, each as long as one standard deviation. The built-in file was fitted to the

@@ -1,6 +1,6 @@
 """Train the landmark network for profile faces, `toolkit/networks/weights/profile_points.onnx`.
 
-    python examples/learn_profile_points.py PHOTOS OUT.onnx [STEPS]
+    python examples/learn/profile_points.py PHOTOS OUT.onnx [STEPS]
 
 Training images are heads of near-frontal photos, rotated by 15 to 97 degrees, so that every landmark is known; with
 other backgrounds and lighting, hair, caps and sunglasses drawn over them, degraded as photos are. Needs the extra onnx.

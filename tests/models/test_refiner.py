@@ -1,0 +1,86 @@
+"""The refiner: what it changes in a view, at which resolution, and its confidence."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import interpolate
+
+from models.refiner import PatchDiscriminator, Refiner
+
+
+@pytest.fixture
+def net() -> Refiner:
+    """A refiner with drawn weights that shifts and paints."""
+    torch.manual_seed(0)
+    net = Refiner()
+    nn.init.normal_(net.shift.weight, std=0.1)
+    nn.init.normal_(net.paint.weight, std=0.1)
+    return net
+
+
+def views(count: int, size: int) -> tuple[Tensor, Tensor]:
+    """Return noise as views and their visibility."""
+    return torch.rand(count, 3, size, size) - 0.5, torch.rand(count, 1, size, size)
+
+
+def test_an_untrained_refiner_changes_nothing() -> None:
+    view, visibility = views(2, 256)
+    refined = Refiner().eval()(view, visibility)
+    torch.testing.assert_close(refined.image, view, atol=1e-4, rtol=0)
+    assert refined.correction.abs().max() == 0
+
+
+def test_pixels_are_painted_whether_the_photo_shows_them_or_not() -> None:
+    net = Refiner()
+    assert net.paint.bias is not None
+    nn.init.constant_(net.paint.bias, 50.0)  # white everywhere
+    view = torch.zeros(1, 3, 128, 128)
+    for training in (False, True):
+        for visible in (0.0, 1.0):
+            assert net.train(training)(view, torch.full((1, 1, 128, 128), visible)).image.min() == 1
+
+
+def test_training_and_evaluation_give_the_same(net: Refiner) -> None:
+    pixels = views(2, 128)
+    for one, other in zip(net.train()(*pixels), net.eval()(*pixels), strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_a_larger_view_keeps_its_own_resolution(net: Refiner) -> None:
+    """Shift and correction are those of the view at 128 px, enlarged; the pixels are the view's own."""
+    nn.init.zeros_(net.shift.weight)
+    view, visibility = views(1, 256)
+    refined = net.eval()(view, visibility)
+    torch.testing.assert_close(refined.image, (view + refined.correction).clamp(-1, 1), atol=1e-4, rtol=0)
+    small = [interpolate(part, (128, 128), mode="bilinear", antialias=True) for part in (view, visibility)]
+    expected = interpolate(net(*small).correction, (256, 256), mode="bilinear", antialias=True)
+    assert expected.abs().mean() > 0.01
+    torch.testing.assert_close(refined.correction, expected, atol=1e-5, rtol=0)
+
+
+def test_the_confidence_is_one_number_of_each_view(net: Refiner) -> None:
+    nn.init.normal_(net.confidence.weight, std=30.0)
+    confidence = net.eval()(*views(5, 128)).confidence
+    assert confidence.shape == (5,)
+    assert 0 <= confidence.min() < confidence.max() <= 1
+
+
+def test_the_confidence_changes_no_gradient_of_the_other_layers(net: Refiner) -> None:
+    pixels, gradients = views(2, 128), []
+    for weight in (0.0, 1.0):
+        net.zero_grad()
+        refined = net(*pixels)
+        (refined.image.square().mean() + weight * refined.confidence.sum()).backward()
+        gradients.append({name: value.grad.clone() for name, value in net.named_parameters() if value.grad is not None})
+    for name, gradient in gradients[0].items():
+        if name.startswith("confidence."):
+            assert gradient.abs().max() == 0 < gradients[1][name].abs().max()
+        else:
+            torch.testing.assert_close(gradient, gradients[1][name])
+    assert len(gradients[0]) == len(list(net.parameters()))
+
+
+def test_the_patch_discriminator_has_two_scales() -> None:
+    logits, features = PatchDiscriminator()(torch.zeros(2, 3, 128, 128))
+    assert [patch.shape for patch in logits] == [(2, 1, 16, 16), (2, 1, 8, 8)]
+    assert len(features) == 6
