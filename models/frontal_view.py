@@ -16,6 +16,7 @@ def render_views(
     view_xyz: Tensor,
     visibility: Tensor,
     backgrounds: Tensor,
+    own_margins: Tensor,
     head: tuple[Tensor, Tensor],
     size: int,
 ) -> tuple[Tensor, Tensor]:
@@ -27,6 +28,7 @@ def render_views(
         view_xyz: (B, V, 3) pixels of the views.
         visibility: (B, V) 0 to 1.
         backgrounds: (B, 3, size, size) float32, 0 to 255.
+        own_margins: (B,): a pixel is mirrored where its mirror image is more visible by this.
         head: triangles, (T, 3) int64; and for each vertex its mirror vertex, (V,).
         size: side of the views, pixels; a multiple of 4.
 
@@ -41,7 +43,8 @@ def render_views(
     visible, visible_mirrored = values[..., 4][:, None], values[..., 5][:, None]
     mirrored = _match_lighting(mirrored, visible_mirrored, own, visible)
 
-    share = _gaussian_blur((0.5 + (visible - visible_mirrored) / (2 * BLEND_HALF_WIDTH)).clamp(0, 1), size / 80)
+    clearer = visible - visible_mirrored + own_margins[:, None, None, None]
+    share = _gaussian_blur((0.5 + clearer / (2 * BLEND_HALF_WIDTH)).clamp(0, 1), size / 80)
     inside = (raster.triangle >= 0).to(own.dtype)[:, None]
     head_share = inside * (2 * _gaussian_blur(inside, RIM_BLUR) - 1).clamp(0, 1)
     image = (own * share + mirrored * (1 - share)) * head_share + backgrounds * (1 - head_share)

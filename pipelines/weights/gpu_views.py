@@ -43,6 +43,7 @@ class ViewRenderer:
             self._to_device([view.view_xyz for view in views]),
             self._to_device([view.visibility for view in views]),
             self._to_device([view.background for view in views]).permute(0, 3, 1, 2),
+            torch.tensor([view.own_margin for view in views], device=self._device),
             (self._triangles, self._mirror),
             self._size,
         )

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from models.refiner import PatchDiscriminator, Refiner
+from models.refiner import CORRECTION_SHARE, PatchDiscriminator, Refiner
 
 
 @pytest.fixture
@@ -40,10 +40,12 @@ def test_pixels_are_painted_whether_the_photo_shows_them_or_not() -> None:
             assert net.train(training)(view, torch.full((1, 1, 128, 128), visible)).image.min() == 1
 
 
-def test_training_and_evaluation_give_the_same(net: Refiner) -> None:
+def test_outside_of_training_a_share_of_the_correction_is_applied(net: Refiner) -> None:
     pixels = views(2, 128)
-    for one, other in zip(net.train()(*pixels), net.eval()(*pixels), strict=True):
-        torch.testing.assert_close(one, other)
+    in_training, otherwise = net.train()(*pixels), net.eval()(*pixels)
+    assert in_training.correction.abs().mean() > 0.01
+    torch.testing.assert_close(otherwise.correction, CORRECTION_SHARE * in_training.correction)
+    torch.testing.assert_close(otherwise.confidence, in_training.confidence)
 
 
 def test_a_larger_view_keeps_its_own_resolution(net: Refiner) -> None:

@@ -34,7 +34,7 @@ from toolkit.views.inpaint import extend_person_colors
 from toolkit.views.profile_contour import fit_mesh_to_contour, is_turned
 from toolkit.views.segmentation import Mask, covers_face, person_probability
 from toolkit.views.skull import texture_positions, trim_skull
-from toolkit.views.surroundings import surroundings
+from toolkit.views.surroundings import Frame, surroundings, turned_share
 
 Points = NDArray[np.float64]
 FloatImage = NDArray[np.float32]
@@ -56,6 +56,7 @@ class ViewInputs:
     view_xyz: NDArray[np.float32]  # (V, 3) pixels of the view: where each vertex is drawn, z away from the camera
     visibility: NDArray[np.float32]  # (V,) how well the photo shows each vertex: 1 facing the camera, 0 hidden
     background: Image  # (S, S, 3) RGB, as large as the view: what surrounds the head
+    own_margin: float  # a pixel is mirrored where its mirror image is more visible by this
 
 
 def frontal_view(
@@ -85,39 +86,68 @@ def frontal_view(
 
 def prepare_view(photo: Image, face: Face, size: int, template: Template, border: int = 0) -> ViewInputs:
     """Compute the inputs of a frontal view; arguments and errors as for :func:`frontal_view`."""
-    fit = fit_in_photo = fit_shape(face.landmarks)
-    shape = frontal_shape(fit)
-    matrix = crop_matrix(shape, size, template)
-    matrix[:, 2] += border
+    fit = fit_shape(face.landmarks)
+    turn, shape = turned_share(fit), frontal_shape(fit)
+    matrix = _bordered(crop_matrix(shape, size, template), border)
     head, frontal = (build_head(points, back=False).vertices for points in (fit.shape, shape))
+    part = _head_part(photo, face, fit, HEAD_HALF_SIDE, matrix_scale(matrix))
+    mesh = part.face.landmarks[:SKIN, :2]
 
-    center, half_side = fit.project(PIVOT[None])[0], HEAD_HALF_SIDE * fit.scale
-    crop, corner, scale = crop_around(photo, center, half_side, fit.scale / matrix_scale(matrix))
-    fit = fit.rescale(corner, scale)
-    landmarks = rescale_face(face, scale, corner).landmarks[:SKIN]
-    mesh = landmarks[:, :2]
+    person = _find_person(part.image, part.face.landmarks[:SKIN], part.fit)
+    texture = _remove_background(part.image, person, mesh, part.fit)
+    mesh_inside = mesh if person is None else fit_mesh_to_contour(mesh, part.fit, person)
+    values = [texture_positions(mesh_inside, part.fit, head), _vertex_visibility(part.fit, head), frontal]
+    positions, visibility, frontal = np.split(trim_skull(np.column_stack(values), frontal), [2, 3], axis=1)
+    view_xyz = _to_view(frontal, matrix)
+    own = _bordered(crop_matrix(part.face.landmarks, size, template), border)
+    view_xyz[:, :2] = turn * view_xyz[:, :2] + (1 - turn) * (positions @ own[:, :2].T + own[:, 2])
 
-    person = _find_person(crop, landmarks, fit)
-    texture = _remove_background(crop, person, mesh, fit)
-    mesh_inside = mesh if person is None else fit_mesh_to_contour(mesh, fit, person)
-    visibility = _vertex_visibility(fit, head)
-    values = np.column_stack([texture_positions(mesh_inside, fit, head), visibility, frontal])
-    positions, visibility, frontal = np.split(trim_skull(values, frontal), [2, 3], axis=1)
-    around, colors, outline = crop, texture, positions
-    if (reach := _view_reach(matrix, size + 2 * border)) > HEAD_HALF_SIDE:  # a wide border shows more than the crop
-        half_side = reach * fit_in_photo.scale
-        around, far_corner, far_scale = crop_around(photo, center, half_side, fit_in_photo.scale / matrix_scale(matrix))
-        shift, zoom = (corner - far_corner) * far_scale, far_scale / scale
-        outline = (positions + 0.5) * zoom + shift - 0.5
-        colors = _place(texture, around, shift, zoom)
-        fit = fit_in_photo.rescale(far_corner, far_scale)
+    around, colors, around_xy = part, texture, positions
+    if (reach := _view_reach(matrix, size + 2 * border)) > HEAD_HALF_SIDE:  # a wide border shows more than the part
+        around = _head_part(photo, face, fit, reach, matrix_scale(matrix))
+        shift, zoom = (part.corner - around.corner) * around.scale, around.scale / part.scale
+        around_xy, colors = (positions + 0.5) * zoom + shift - 0.5, _place(texture, around.image, shift, zoom)
+        own = _bordered(crop_matrix(around.face.landmarks, size, template), border)
+    frame = Frame(matrix, own, around.fit, size + 2 * border)
     return ViewInputs(
         texture=texture,
         texture_xy=positions.astype(np.float32),
-        view_xyz=_to_view(frontal, matrix).astype(np.float32),
+        view_xyz=view_xyz.astype(np.float32),
         visibility=visibility[:, 0].astype(np.float32),
-        background=surroundings(around, colors, outline, frontal, fit, matrix, size + 2 * border),
+        background=surroundings(around.image, colors, around_xy, view_xyz[:, :2], frame),
+        own_margin=1 - turn,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A square part of a photo, at the resolution of a view."""
+
+    image: Image
+    corner: Points  # (2,) pixels of the photo: its top left pixel
+    scale: float  # pixels of the part per pixel of the photo
+    face: Face  # in the part's pixels
+    fit: Fit  # likewise
+
+
+def _head_part(photo: Image, face: Face, fit: Fit, half_side: float, view_scale: float) -> _Part:
+    """Cut the part around a head's pivot out of a photo.
+
+    Args:
+        photo: (H, W, 3) RGB uint8.
+        face: in the photo.
+        fit: of that face.
+        half_side: of the part, head coordinates.
+        view_scale: pixels of the view per unit of head coordinates.
+    """
+    center = fit.project(PIVOT[None])[0]
+    image, corner, scale = crop_around(photo, center, half_side * fit.scale, fit.scale / view_scale)
+    return _Part(image, corner, scale, rescale_face(face, scale, corner), fit.rescale(corner, scale))
+
+
+def _bordered(matrix: NDArray[np.float64], border: int) -> NDArray[np.float64]:
+    """Return the matrix to a view with a border of so many pixels."""
+    return matrix + np.array([[0, 0, border], [0, 0, border]])
 
 
 def render_view(inputs: ViewInputs, size: int, border: int = 0) -> tuple[Image, NDArray[np.float32]]:
@@ -139,7 +169,7 @@ def render_view(inputs: ViewInputs, size: int, border: int = 0) -> tuple[Image, 
     visible, visible_mirrored = values[..., 4], values[..., 5]
     mirrored = _match_lighting(mirrored, visible_mirrored, own, visible, size - 2 * border)
 
-    share = np.clip(0.5 + (visible - visible_mirrored) / (2 * BLEND_HALF_WIDTH), 0, 1)
+    share = np.clip(0.5 + (visible - visible_mirrored + inputs.own_margin) / (2 * BLEND_HALF_WIDTH), 0, 1)
     share = cv2.GaussianBlur(share.astype(np.float32), (0, 0), (size - 2 * border) / 80)[..., None]
     inside = (raster.triangle >= 0).astype(np.float32)
     head = (inside * np.clip(2 * cv2.GaussianBlur(inside, (0, 0), RIM_BLUR) - 1, 0, 1))[..., None]

@@ -6,6 +6,7 @@ throat of a turned head ends at its contour: below the chin the view continues i
 """
 
 import math
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from toolkit.faces.head_mesh import face_oval
 from toolkit.faces.shape_model import PIVOT, Fit
-from toolkit.geometry.affine import matrix_scale
+from toolkit.geometry.affine import invert, matrix_scale
 from toolkit.photos.types import Image
 
 Points = NDArray[np.float64]
@@ -21,45 +22,51 @@ FloatImage = NDArray[np.float32]
 
 GRID = 64  # positions per side at which the warp is computed; it varies slowly
 STILL_RADIUS = 1.65  # in radii of the head's outline: from here on the photo does not move along with the outline
-OWN_YAW_SINE, MIRRORED_YAW_SINE = 0.17, 0.42  # up to 10 degrees of yaw both sides are the photo's; from 25 one is not
+OWN_YAW_SINE, TURNED_YAW_SINE = 0.17, 0.42  # up to 10 degrees of yaw a view is the photo itself; from 25 all is drawn
 SEAM = 0.08  # of the view's side: half the width of the transition to the mirror image, in the middle
 OUT_OF_FOCUS, EDGE_FADE = 12, 0.04  # pixels of the photo out of focus; of its side: from sharp to that, beyond the edge
 NECK_TOP, NECK_HALF_WIDTH = (0.85, 1.0), (0.35, 0.5)  # head coordinates: where the person's colors begin, and are all
 
 
-def surroundings(
-    photo: Image,
-    person_colors: Image,
-    positions: Points,
-    head: Points,
-    fit: Fit,
-    matrix: NDArray[np.float64],
-    size: int,
-) -> Image:
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What a view shows: where head and photo lie in it."""
+
+    head_to_view: NDArray[np.float64]  # (2, 3), x and y of head coordinates -> pixels of the view
+    photo_to_view: NDArray[np.float64]  # (2, 3), pixels of the photo -> pixels of the view, as if the head faced it
+    fit: Fit  # of the face in the photo
+    size: int  # pixels
+
+
+def turned_share(fit: Fit) -> float:
+    """Return how much a view differs from the photo: 0 up to 10 degrees of yaw, 1 from 25."""
+    sine = abs(float(fit.rotation[2, 0]))
+    return min(max((sine - OWN_YAW_SINE) / (TURNED_YAW_SINE - OWN_YAW_SINE), 0.0), 1.0)
+
+
+def surroundings(photo: Image, person_colors: Image, photo_xy: Points, view_xy: Points, frame: Frame) -> Image:
     """Warp a photo so that what surrounds a turned head fits around its frontal view.
 
     Args:
         photo: (H, W, 3) RGB uint8, with the background.
         person_colors: (H, W, 3), the photo with the background replaced by the person's nearest colors.
-        positions: (V, 2) pixels of the photo: where it has the vertices of the head, the last 36 of them the outline.
-        head: (V, 3) head coordinates of the same vertices, from :func:`toolkit.views.skull.trim_skull`.
-        fit: of the face in that photo.
-        matrix: (2, 3), head coordinates -> view.
-        size: side of the view, pixels.
+        photo_xy: (V, 2) pixels of the photo: where it has the vertices of the head, the last 36 of them the outline.
+        view_xy: (V, 2) pixels of the view: where it has them.
+        frame: of the view.
 
     Returns:
         (size, size, 3) RGB uint8.
     """
-    map_xy = _source_positions(positions, head, fit, matrix, size)
+    size, outline = frame.size, slice(-len(face_oval()), None)
+    map_xy = _source_positions(photo_xy[outline], view_xy[outline], frame)
     x, y = (cv2.resize(part, (size, size), interpolation=cv2.INTER_LINEAR) for part in np.moveaxis(map_xy, 2, 0))
-    warped = _sample(photo, x, y)
-    turn = (abs(float(fit.rotation[2, 0])) - OWN_YAW_SINE) / (MIRRORED_YAW_SINE - OWN_YAW_SINE)
-    if turn <= 0:
+    warped, turn = _sample(photo, x, y), turned_share(frame.fit)
+    if turn == 0:
         return warped
-    top, share = _neck_share(matrix, size)
+    top, share = _neck_share(frame)
     if len(share):
-        warped[top:] = _mix(warped[top:], _sample(person_colors, x[top:], y[top:]), min(turn, 1.0) * share)
-    return _mix(warped, warped[:, ::-1], min(turn, 1.0) * _mirrored_share(fit, matrix, size))
+        warped[top:] = _mix(warped[top:], _sample(person_colors, x[top:], y[top:]), turn * share)
+    return _mix(warped, warped[:, ::-1], turn * _mirrored_share(frame))
 
 
 def _sample(photo: Image, x: FloatImage, y: FloatImage) -> Image:
@@ -76,48 +83,56 @@ def _sample(photo: Image, x: FloatImage, y: FloatImage) -> Image:
     return _mix(sampled, np.asarray(blurred, np.uint8), share)
 
 
-def _source_positions(positions: Points, head: Points, fit: Fit, matrix: NDArray[np.float64], size: int) -> FloatImage:
-    """Return (GRID, GRID, 2) x, y: where the photo has what the view shows there."""
-    count = len(face_oval())
-    source, outline = positions[-count:], head[-count:, :2]
-    steps = (np.arange(GRID) + 0.5) * (size / GRID) - 0.5
-    across, down = np.meshgrid(steps, steps)
-    points = (np.stack([across, down], axis=2) - matrix[:, 2]) / matrix_scale(matrix)  # head coordinates, x and y
+def _source_positions(photo_xy: Points, view_xy: Points, frame: Frame) -> FloatImage:
+    """Return (GRID, GRID, 2) x, y: where the photo has what the view shows there.
 
-    center = outline.mean(axis=0)
-    offsets = source - _still(outline, fit)
-    order = np.argsort(angles := np.arctan2(*(outline - center).T[::-1]))
+    Args:
+        photo_xy: (36, 2) pixels of the photo: the head's outline.
+        view_xy: (36, 2) pixels of the view: where it has the outline.
+        frame: of the view.
+    """
+    steps = (np.arange(GRID) + 0.5) * (frame.size / GRID) - 0.5
+    points = np.stack(np.meshgrid(steps, steps), axis=2)
+    center = view_xy.mean(axis=0)
+    offsets = photo_xy - _still(view_xy, frame)
+    order = np.argsort(angles := np.arctan2(*(view_xy - center).T[::-1]))
     ray = points - center
     angle = np.arctan2(ray[..., 1], ray[..., 0])
 
     def around(values: Points) -> Points:
         return np.asarray(np.interp(angle, angles[order], values[order], period=2 * math.pi))
 
-    radius = np.linalg.norm(ray, axis=2) / around(np.linalg.norm(outline - center, axis=1))
+    radius = np.linalg.norm(ray, axis=2) / around(np.linalg.norm(view_xy - center, axis=1))
     fade = np.clip((STILL_RADIUS - radius) / (STILL_RADIUS - 1), 0, 1)
     fade = fade * fade * (3 - 2 * fade)
     moved = np.stack([around(offsets[:, 0]), around(offsets[:, 1])], axis=2)
-    return np.asarray(_still(points, fit) + fade[..., None] * moved, np.float32)
+    return np.asarray(_still(points, frame) + fade[..., None] * moved, np.float32)
 
 
-def _still(points: Points, fit: Fit) -> Points:
-    """Map (..., 2) head coordinates of a head that faces the camera to the photo; it turned about its neck."""
+def _still(view_xy: Points, frame: Frame) -> Points:
+    """Map (..., 2) pixels of the view to the photo, where nothing moves: the head has turned about its neck."""
+    fit, turn = frame.fit, turned_share(frame.fit)
     roll = math.atan2(-fit.rotation[0, 1], fit.rotation[1, 1])
     cos, sin = math.cos(roll), math.sin(roll)
-    turned = fit.scale * np.array([[cos, -sin], [sin, cos]])
+    head = (view_xy - frame.head_to_view[:, 2]) / matrix_scale(frame.head_to_view)
     neck = fit.project(PIVOT[None])[0, :2]
-    return np.asarray((points - PIVOT[:2]) @ turned.T + neck)
+    turned = (head - PIVOT[:2]) @ (fit.scale * np.array([[cos, -sin], [sin, cos]])).T + neck
+    back = invert(frame.photo_to_view)
+    return np.asarray(turn * turned + (1 - turn) * (view_xy @ back[:, :2].T + back[:, 2]))
 
 
-def _mirrored_share(fit: Fit, matrix: NDArray[np.float64], size: int) -> FloatImage:
+def _mirrored_share(frame: Frame) -> FloatImage:
     """Return (1, size) by column: how much of the surroundings of a turned head is the mirror image."""
-    columns = (np.arange(size) - matrix[0, 2]) * -fit.near_side  # pixels from the middle to the far side
-    return np.asarray(np.clip(0.5 + columns / (2 * SEAM * size), 0, 1), np.float32)[None]
+    columns = (
+        np.arange(frame.size) - frame.head_to_view[0, 2]
+    ) * -frame.fit.near_side  # from the middle to the far side
+    return np.asarray(np.clip(0.5 + columns / (2 * SEAM * frame.size), 0, 1), np.float32)[None]
 
 
-def _neck_share(matrix: NDArray[np.float64], size: int) -> tuple[int, FloatImage]:
+def _neck_share(frame: Frame) -> tuple[int, FloatImage]:
     """Return the first row of the neck, and how much of each pixel from there on is the person's colors: (h, size)."""
-    x, y = ((np.arange(size) - offset) / matrix_scale(matrix) for offset in matrix[:, 2])
+    matrix = frame.head_to_view
+    x, y = ((np.arange(frame.size) - offset) / matrix_scale(matrix) for offset in matrix[:, 2])
     top = int(np.searchsorted(y, NECK_TOP[0]))
     share = np.interp(y[top:], NECK_TOP, (0, 1))[:, None] * np.interp(np.abs(x), NECK_HALF_WIDTH, (1, 0))
     return top, np.asarray(share, np.float32)

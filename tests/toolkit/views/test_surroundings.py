@@ -7,16 +7,13 @@ import pytest
 
 from tests.faces import FACES, TURNED, frontal_faces
 from toolkit.faces.face import Face
-from toolkit.faces.head_mesh import build_head
-from toolkit.faces.shape_model import Fit, load_face_shapes
 from toolkit.geometry.crop import crop_matrix
 from toolkit.landmarks.protocols import Landmarker
 from toolkit.photos.decode import read_photo
 from toolkit.photos.resample import warp_crop
 from toolkit.photos.types import Image
 from toolkit.views.frontal import ViewInputs, prepare_view, render_view
-from toolkit.views.skull import trim_skull
-from toolkit.views.surroundings import SEAM, surroundings
+from toolkit.views.surroundings import SEAM
 
 SIZE, BORDER = 96, 40  # px
 SIDE = SIZE + 2 * BORDER
@@ -39,31 +36,17 @@ def crop_with_border(photo: Image, face: Face) -> Image:
     return warp_crop(photo, matrix, SIDE)
 
 
-def test_around_a_head_that_faces_the_camera_the_photo_stays_as_it_is(portrait: Image) -> None:
-    mean, _ = load_face_shapes()
-    fit = Fit(mean, np.eye(3), 60.0, np.array([225.0, 120.0]), 0.0, 1.0)  # about where the portrait has its face
-    vertices = build_head(mean, back=False).vertices
-    head = trim_skull(vertices, vertices)
-    to_view = crop_matrix(mean, SIZE)
-    to_view[:, 2] += BORDER
-    other = np.zeros_like(portrait)  # the neck is the photo's too
-    drawn = surroundings(portrait, other, fit.project(head)[:, :2], head, fit, to_view, SIDE)
-    landmarks = np.concatenate([fit.project(mean), np.zeros((10, 3))])  # and the irises, which no crop needs
-    expected = crop_with_border(portrait, Face(landmarks, None))
-    off = np.abs(drawn.astype(int) - expected)
-    assert off.mean() < 2  # two ways of resampling
-    assert np.abs(np.roll(expected, 1, axis=1).astype(int) - expected).mean() > 3 * off.mean()
-
-
-def test_around_a_real_frontal_face_the_contours_move_little(landmarker: Landmarker) -> None:
-    """These faces are turned by 2 to 8 degrees."""
+def test_a_face_that_looks_at_the_camera_stays_as_it_is(landmarker: Landmarker) -> None:
+    """These faces are turned by 2 to 8 degrees: view and surroundings are the photo's own pixels, resampled."""
     people, photos = ("003", "021", "038"), frontal_faces()
     faces = {person: landmarker.find(photos[person])[0] for person in people}
     crops = {person: crop_with_border(photos[person], face).astype(int) for person, face in faces.items()}
     for person in people:
-        background = prepare_view(photos[person], faces[person], SIZE, "chin", BORDER).background
-        off = {other: np.abs(background - crop).mean() for other, crop in crops.items()}
-        assert off.pop(person) < 0.6 * min(off.values())
+        inputs = prepare_view(photos[person], faces[person], SIZE, "chin", BORDER)
+        for drawn in (inputs.background, render_view(inputs, SIDE, BORDER)[0]):
+            off = {other: np.abs(drawn - crop).mean() for other, crop in crops.items()}
+            assert off.pop(person) < 2.5  # two ways of resampling
+            assert min(off.values()) > 10
 
 
 @pytest.mark.parametrize("name", TURNED)
