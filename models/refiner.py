@@ -14,8 +14,13 @@ from torch.nn.functional import conv2d, grid_sample, interpolate, leaky_relu, pi
 IMAGE_SIZE = 128  # px: the network's resolution; its changes are applied to larger views at their own resolution
 MAX_SHIFT = 0.08  # of the view's side
 # Of the color correction, outside of training. All of it is nearest to the target in pixels; on photos that differ from
-# those of the training less of it keeps more of the person.
+# those of the training less of it keeps more of the person. What surrounds the head is not corrected at all: there the
+# network paints the background of its training photos.
 CORRECTION_SHARE = 0.7
+# Visibility of the face's less visible half, relative to the other's: from the first on a view is nearly the photo, and
+# stays as it is; up to the second all changes are made. These are yaws of about 13 and 33 degrees.
+FRONTAL_RATIO, TURNED_RATIO = 0.65, 0.4
+ON_HEAD = 0.1  # visibility, of a pixel or its mirror image, from which it certainly lies on the head
 _COLOR_CHANNELS, _GATE_CHANNELS = 3, 1
 
 
@@ -81,8 +86,13 @@ class Refiner(nn.Module):
 
         """
         size = view.shape[-1]
-        shift, correction, confidence = self._predict(*(_resize(part, IMAGE_SIZE) for part in (view, visibility)))
-        correction = (1.0 if self.training else CORRECTION_SHARE) * _resize(correction, size)
+        small = [_resize(part, IMAGE_SIZE) for part in (view, visibility)]
+        shift, correction, confidence = self._predict(*small)
+        if not self.training:
+            turned = _turned_share(small[1])
+            on_head = (small[1].maximum(small[1].flip(-1)) / ON_HEAD).clamp(max=1)
+            shift, correction = turned * shift, CORRECTION_SHARE * turned * on_head * correction
+        correction = _resize(correction, size)
         return Refined((_apply_shift(view, shift) + correction).clamp(-1, 1), correction, confidence)
 
     def _predict(self, view: Tensor, visibility: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -148,6 +158,14 @@ def _resize(images: Tensor, size: int) -> Tensor:
     if images.shape[-1] == size and not torch.compiler.is_exporting():  # exported graphs take views of any size
         return images
     return interpolate(images, (size, size), mode="bilinear", align_corners=False, antialias=True)
+
+
+def _turned_share(visibility: Tensor) -> Tensor:
+    """Return (B, 1, 1, 1): 0 where the photo showed both halves of the face alike, 1 where it was turned."""
+    half = visibility.shape[-1] // 2
+    left, right = (part.mean(dim=(1, 2, 3), keepdim=True) for part in (visibility[..., :half], visibility[..., half:]))
+    ratio = torch.minimum(left, right) / torch.maximum(left, right).clamp_min(1e-3)
+    return ((FRONTAL_RATIO - ratio) / (FRONTAL_RATIO - TURNED_RATIO)).clamp(0, 1)
 
 
 def _apply_shift(view: Tensor, shift: Tensor) -> Tensor:

@@ -220,7 +220,8 @@ def _view_inputs(net: nn.Module, card: GeneratorCard, random: torch.Generator) -
         ),
         "visibility": Input(
             f"(batch, 1, {side}, {side}) float in [0, 1], how well the photo showed each pixel of the view",
-            lambda count, size: torch.rand(count, 1, size, size, generator=random),
+            # one half shown less than the other: of a face that looks at the camera the refiner changes nothing
+            lambda count, size: torch.rand(count, 1, size, size, generator=random) * torch.linspace(0, 1, size),
         ),
     }
 

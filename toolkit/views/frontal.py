@@ -147,7 +147,7 @@ def _head_part(photo: Image, face: Face, fit: Fit, half_side: float, view_scale:
 
 def _bordered(matrix: NDArray[np.float64], border: int) -> NDArray[np.float64]:
     """Return the matrix to a view with a border of so many pixels."""
-    return matrix + np.array([[0, 0, border], [0, 0, border]])
+    return np.asarray(matrix + np.array([[0, 0, border], [0, 0, border]]))
 
 
 def render_view(inputs: ViewInputs, size: int, border: int = 0) -> tuple[Image, NDArray[np.float32]]:
