@@ -98,11 +98,14 @@ def _remove_unpaired(plan: Plan) -> Plan:
     for job in plan.jobs:
         if job.input in written:
             roles[job.stem.partition("/")[0]].add("/" in job.stem)
-    unpaired = [job for job in plan.jobs if len(roles[job.stem.partition("/")[0]]) == 1 and job.input in written]
-    for job in unpaired:
+    jobs = []
+    for job in plan.jobs:
+        if len(roles[job.stem.partition("/")[0]]) != 1 or job.input not in written:
+            jobs.append(job)
+            continue
         for name in written[job.input]:
             (plan.out / name).unlink(missing_ok=True)
-    return replace(plan, jobs=[job for job in plan.jobs if job not in unpaired])
+    return replace(plan, jobs=jobs)
 
 
 class TurnedViews:

@@ -4,6 +4,9 @@
 the mesh as a texture map and the photo as its texture. :func:`render_view` draws the view from these alone;
 :mod:`models.frontal_view` does the same for a batch on a GPU.
 
+The shape of a turned face is corrected (:mod:`toolkit.faces.frontal_shape`). Around the head the view shows what the
+photo has there (:mod:`toolkit.views.surroundings`). The less a face is turned, the more the view is the photo itself.
+
 Colors of the background (a wall behind a profile) must not get into the face. Three steps of :func:`prepare_view` keep
 them out, all of them based on the person's mask:
 
