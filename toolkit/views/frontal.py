@@ -96,7 +96,8 @@ def prepare_view(photo: Image, face: Face, size: int, template: Template, border
     part = _head_part(photo, face, fit, HEAD_HALF_SIDE, matrix_scale(matrix))
     mesh = part.face.landmarks[:SKIN, :2]
 
-    person = _find_person(part.image, part.face.landmarks[:SKIN], part.fit)
+    # Of a face that looks at the camera the view is the photo itself: nothing has to be kept out of it.
+    person = _find_person(part.image, part.face.landmarks[:SKIN], part.fit) if turn else None
     texture = _remove_background(part.image, person, mesh, part.fit)
     mesh_inside = mesh if person is None else fit_mesh_to_contour(mesh, part.fit, person)
     values = [texture_positions(mesh_inside, part.fit, head), _vertex_visibility(part.fit, head), frontal]
