@@ -84,6 +84,8 @@ class Refiner(nn.Module):
             view: (B, 3, S, S) in [-1, 1], from :func:`toolkit.views.frontal.frontal_view`.
             visibility: (B, 1, S, S) in [0, 1], of each pixel.
 
+        Returns:
+            In training all of the changes are applied; else a share of them, the less the face was turned the less.
         """
         size = view.shape[-1]
         small = [_resize(part, IMAGE_SIZE) for part in (view, visibility)]

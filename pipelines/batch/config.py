@@ -32,6 +32,11 @@ class FrontalizeConfig:
     format: ImageFormat = "jpg"
     quality: int = 95  # of JPEG and WebP, 1 to 100
 
+    @property
+    def view_size(self) -> int:
+        """Side of the outputs of models that draw views, pixels."""
+        return self.size or VIEW_SIZE
+
     def __post_init__(self) -> None:
         require_at_least("batch_size", self.batch_size, 1, "try 32")
         if self.size is not None:

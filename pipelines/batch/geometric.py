@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from functools import partial
 
-from pipelines.batch.config import VIEW_SIZE, FrontalizeConfig
+from pipelines.batch.config import FrontalizeConfig
 from pipelines.photo_jobs.job import encode_images, run_photo_jobs
 from pipelines.photo_jobs.pastes import PASTE_VERSION, PastedPhotos
 from pipelines.photo_jobs.views import VIEW_VERSION, FrontalViews
@@ -24,7 +24,7 @@ def frontal_views(plan: Plan, config: FrontalizeConfig, bulk: BulkConfig, stop: 
         ConfigError: OUT cannot be used.
     """
     encode = partial(encode_images, config)
-    size = config.size or VIEW_SIZE
+    size = config.view_size
     if config.paste_back:
         pasting = (size, config.max_turn)
         settings = digest("geometric", VIEW_VERSION, "pasted", PASTE_VERSION, *pasting, config.format, config.quality)

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pipelines.batch.config import VIEW_SIZE, FrontalizeConfig
+from pipelines.batch.config import FrontalizeConfig
 from pipelines.batch.faces import faces_in_batches
 from pipelines.batch.writing import FaceOrOutcome, in_threads, load_nothing, write_faces, write_in_worker
 from pipelines.photo_jobs.crops import CROP_VERSION, AlignedCrops, WholePhotos
@@ -53,13 +53,13 @@ class Frontalizer:
         self._config, self._bulk = config, bulk
         self.devices = bulk_devices(bulk.device)
         self._generators = [
-            open_generator(config.model, config.batch_size, device, config.size or VIEW_SIZE, config.recipe)
+            open_generator(config.model, config.batch_size, device, config.view_size, config.recipe)
             for device in self.devices
         ]
         self._model = self._generators[0]
         self.card = self._model.card
         _require_able(self._model, config)
-        size = config.size or VIEW_SIZE if self._model.takes_frontal_view else config.size
+        size = config.view_size if self._model.takes_frontal_view else config.size
         shaping: tuple[object, ...] = (size, config.aligned, config.format, config.quality)
         if config.paste_back:
             shaping += ("pasted", PASTE_VERSION, config.max_turn)
@@ -107,7 +107,7 @@ class Frontalizer:
     def photo_function(self) -> Callable[[], PhotoFunction[Any]]:
         """What a worker process calls once to get the function that prepares a photo for this model."""
         config, model = self._config, self._model
-        size = config.size or VIEW_SIZE
+        size = config.view_size
         if config.paste_back:
             return partial(PasteableViews, size, config.max_turn)
         if model.takes_frontal_view:  # the face is searched in aligned crops too: the view is rendered from its mesh

@@ -199,11 +199,8 @@ class Evaluation:
     def _embed_all_targets(self, stop: Stop) -> None:
         """Embed the targets before the faces, which are compared with targets of other pairs."""
         targets = sorted({pair.target for pair in self.pairs})
-        load, workers, count = (
-            partial(PairReader, self.root, False, None),
-            self._config.workers,
-            self._config.batch_size,
-        )
+        load = partial(PairReader, self.root, False, None)
+        workers, count = self._config.workers, self._config.batch_size
         found = iter(run_in_workers(load, PairReader.read_target, targets, workers, stop, 2 * count))
         while block := list(islice(found, count)):
             # those that cannot be read are reported with their pairs

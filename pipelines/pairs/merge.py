@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from toolkit.errors import ConfigError
-from toolkit.photos.files import link_or_copy
+from toolkit.photos.files import ensure_link
 from toolkit.records.labels import Labels, read_labels, write_labels
 from toolkit.records.subjects import Pair, mask_of, read_pairs
 
@@ -65,9 +65,7 @@ def write_merged(plan: MergePlan, overwrite: bool = False) -> Iterator[str]:
     """
     try:
         for name, file in plan.files.items():
-            link = plan.out / name
-            if overwrite or not (link.exists() and link.samefile(file)):
-                link_or_copy(file, link)
+            ensure_link(file, plan.out / name, overwrite)
             yield name
         write_labels(plan.out, plan.rows)
     except OSError as error:

@@ -8,11 +8,12 @@ from dataclasses import replace
 
 import numpy as np
 
+from pipelines.photo_jobs.landmarkers import worker_landmarker
 from pipelines.photo_jobs.views import as_mask
 from toolkit.errors import PhotoRejected
 from toolkit.faces.face import Face
+from toolkit.landmarks.config import FindConfig
 from toolkit.landmarks.profiles.averaging import AveragedMesh
-from toolkit.landmarks.protocols import Landmarker
 from toolkit.photos.degrade import degrade
 from toolkit.photos.types import Image
 from toolkit.views.frontal import frontal_view
@@ -25,14 +26,15 @@ class RoundTrip:
     """Bring rotated heads back to the front.
 
     Args:
-        landmarker: finds their faces.
         degrade: strength of the degradation on the way, 0 to 1; see :mod:`toolkit.photos.degrade`.
         real: the heads are those of real photos. In heads that were rotated by this code the profile network is not
             used: it was trained on such heads, and would be better than on photos.
     """
 
-    def __init__(self, landmarker: Landmarker, degrade: float, real: bool = False) -> None:
-        self._landmarker, self._degrade = landmarker, degrade
+    def __init__(self, degrade: float, real: bool = False) -> None:
+        self._degrade = degrade
+        # Unrefined: the meshes are refined here.
+        self._landmarker = worker_landmarker(FindConfig(retries=False, refine_profiles=False))
         self._refine = AveragedMesh(profiles=real)
 
     def __call__(self, head: Image, true: Face, size: int, random: np.random.Generator) -> tuple[Image, Image] | None:

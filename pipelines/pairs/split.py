@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from toolkit.errors import ConfigError, DatasetError
-from toolkit.photos.files import link_or_copy, list_photos
+from toolkit.photos.files import ensure_link, list_photos
 from toolkit.records.labels import Labels, read_labels, write_labels
 from toolkit.records.subjects import SPLITS, Pair, find_splits, mask_of, read_pairs
 
@@ -83,9 +83,7 @@ def _write_splits(plan: SplitPlan, overwrite: bool) -> Iterator[str]:
         files_of.setdefault(pair.subject, [pair.target]).extend(_with_mask(root, pair.input))
     for subject in sorted(plan.split_of):
         for file in files_of[subject]:
-            link = root / plan.split_of[subject] / file
-            if overwrite or not (link.exists() and link.samefile(root / file)):
-                link_or_copy(root / file, link)
+            ensure_link(root / file, root / plan.split_of[subject] / file, overwrite)
         yield subject
     for split, files in wanted.items():
         if rows := _rows(plan.labels, files):

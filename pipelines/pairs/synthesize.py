@@ -26,7 +26,6 @@ from toolkit.faces.quality import sharpness
 from toolkit.faces.shape_model import HEAD_HALF_SIDE, PIVOT, head_coordinates
 from toolkit.geometry.affine import matrix_scale
 from toolkit.geometry.crop import crop_matrix
-from toolkit.landmarks.config import FindConfig
 from toolkit.landmarks.protocols import Landmarker
 from toolkit.photos.decode import Photo
 from toolkit.photos.files import encode_image
@@ -79,10 +78,7 @@ class RotatedViews:
 
     def __init__(self, config: SynthConfig) -> None:
         self._config, self._landmarker = config, worker_landmarker()
-        self._round_trip: RoundTrip | None = None
-        if config.round_trip:
-            unrefined = FindConfig(retries=False, refine_profiles=False)  # the round trip refines the meshes itself
-            self._round_trip = RoundTrip(worker_landmarker(unrefined), config.degrade)
+        self._round_trip = RoundTrip(config.degrade) if config.round_trip else None
         self._person_of = subject_rule(config.subjects) if config.subjects else None
 
     def __call__(self, photo: Photo, job: Job) -> ViewsOutput:

@@ -18,7 +18,6 @@ from pipelines.pairs.dataset_card import write_labels_and_card
 from pipelines.pairs.round_trip import RoundTrip
 from pipelines.pairs.synthesize import VIEWS_VERSION, ViewsOutput, cut_head, encode_files
 from pipelines.photo_jobs.job import run_photo_jobs
-from pipelines.photo_jobs.landmarkers import worker_landmarker
 from pipelines.photo_jobs.views import VIEW_VERSION, ViewLandmarker
 from pipelines.runtime.config import BulkConfig
 from pipelines.runtime.interrupt import Stop
@@ -26,7 +25,6 @@ from pipelines.runtime.plan import Job, Plan
 from pipelines.runtime.run import digest
 from toolkit.crops.align import AlignConfig, AlignedCrop, align_photo
 from toolkit.errors import ConfigError, DatasetError, PhotoRejected
-from toolkit.landmarks.config import FindConfig
 from toolkit.photos.decode import Photo
 from toolkit.records.labels import read_labels
 from toolkit.records.ledger import Outcome, sorted_outcomes
@@ -118,8 +116,7 @@ class TurnedViews:
 
     def __init__(self, config: ViewsConfig, rows: dict[str, Row]) -> None:
         self._config, self._rows, self._landmarker = config, rows, ViewLandmarker()
-        unrefined = FindConfig(retries=False, refine_profiles=False)  # the round trip refines the meshes itself
-        self._round_trip = RoundTrip(worker_landmarker(unrefined), config.degrade, real=True)
+        self._round_trip = RoundTrip(config.degrade, real=True)
 
     def __call__(self, photo: Photo, job: Job) -> ViewsOutput:
         """Return a target's crop, or an input's views.

@@ -52,6 +52,13 @@ class Fit:
     inverse_distance: float  # one over the camera's distance from the eyes, in head coordinates; 0 is infinitely far
     near_side: float  # +1 where the subject's left half is nearer to the camera, else -1
 
+    @property
+    def roll_rotation(self) -> Points:
+        """The (3, 3) rotation with which the head would face the camera, with the same roll."""
+        roll = math.atan2(-self.rotation[0, 1], self.rotation[1, 1])
+        cos, sin = math.cos(roll), math.sin(roll)
+        return np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]])
+
     def project(self, points: Points) -> Points:
         """Project (N, 3) points in head coordinates onto the photo: (N, 3) pixels."""
         rotated = points @ self.rotation.T

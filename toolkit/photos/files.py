@@ -142,6 +142,12 @@ def link_or_copy(file: Path, target: Path) -> None:
     write_atomic(target, make)
 
 
+def ensure_link(file: Path, target: Path, overwrite: bool) -> None:
+    """Do as :func:`link_or_copy`, unless the target is that file already and not to be overwritten."""
+    if overwrite or not (target.exists() and target.samefile(file)):
+        link_or_copy(file, target)
+
+
 def _write_bytes(path: str, data: bytes) -> None:
     # O_NOFOLLOW: a link placed in the output folder must not redirect the writing to another file.
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)

@@ -23,7 +23,7 @@ from toolkit.geometry.head_pose import head_pose
 from toolkit.geometry.rasterizer import rasterize
 from toolkit.photos.types import Image
 from toolkit.views.frontal import frontal_view
-from toolkit.views.photo_warp import PhotoWarp, find_photo_warp, head_outline_vertices, photo_warp_triangles
+from toolkit.views.photo_warp import PhotoWarp, find_photo_warp, head_outline_vertices, photo_warp_triangles, smoothstep
 
 Points = NDArray[np.float64]
 FloatImage = NDArray[np.float32]
@@ -186,8 +186,7 @@ def _distance_inside(mask: NDArray[np.uint8]) -> FloatImage:
 
 
 def _smoothstep(share: FloatImage) -> FloatImage:
-    share = np.clip(share, 0, 1)
-    return np.asarray(share * share * (3 - 2 * share))
+    return np.asarray(smoothstep(np.clip(share, 0, 1)), np.float32)
 
 
 def _warp_maps(

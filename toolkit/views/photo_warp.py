@@ -3,9 +3,9 @@
 The head turns about the neck. What surrounds it moves along, less and less with the distance from the head.
 """
 
-import math
 from dataclasses import dataclass, replace
 from functools import cache
+from typing import Any
 
 import cv2
 import numpy as np
@@ -24,7 +24,8 @@ from toolkit.views.skull import texture_positions, trim_skull
 Points = NDArray[np.float64]
 Values = NDArray[np.float64]
 
-RING_SCALES = np.array([1.08, 1.18, 1.3, 1.45, 1.65])  # rings around the head, in head radii; the last does not move
+STILL_RADIUS = 1.65  # in radii of the head's outline: from here on the photo does not move along with the outline
+RING_SCALES = np.array([1.08, 1.18, 1.3, 1.45, STILL_RADIUS])  # rings around the head, likewise
 RING_DEPTH = 9.0  # head coordinates: z of the rings, behind the head
 CONTOUR_SCALES = np.linspace(0.75, 1.3, 56)  # where the person's contour is searched, relative to the head's outline
 CONTOUR_MARGIN = 0.05  # head coordinates: this far outside the contour, pixels still mix person and background
@@ -66,7 +67,7 @@ def find_photo_warp(photo: Image, face: Face) -> PhotoWarp:
     beyond_contour = target[rings] + source[outline] - target[outline]
     source[rings] += far[:, None] * (beyond_contour - source[rings])
 
-    fade = _smoothstep(1 - np.interp(RING_SCALES, [1, RING_SCALES[-1]], [0, 1]))
+    fade = smoothstep(1 - np.interp(RING_SCALES, [1, RING_SCALES[-1]], [0, 1]))
     outer, outer_head = _scale_outline(target[outline]), _scale_outline(head[outline])
     outer_head[..., 2] = RING_DEPTH
     offsets = fade[:, None, None] * (source[outline] - target[outline])
@@ -100,9 +101,7 @@ def head_outline_vertices() -> slice:
 
 def _turn_to_camera(fit: Fit, head: Points) -> Points:
     """Return (V, 2) pixels: the head turned about its neck until it faces the camera, with the same roll."""
-    roll = math.atan2(-fit.rotation[0, 1], fit.rotation[1, 1])
-    cos, sin = math.cos(roll), math.sin(roll)
-    frontal = replace(fit, rotation=np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]]))
+    frontal = replace(fit, rotation=fit.roll_rotation)
     neck_offset = fit.project(PIVOT[None]) - frontal.project(PIVOT[None])
     return np.asarray((frontal.project(head) + neck_offset)[:, :2])
 
@@ -170,5 +169,6 @@ def _scale_outline(outline: Points) -> Points:
     return np.asarray(center + (outline - center) * RING_SCALES[:, None, None])
 
 
-def _smoothstep(share: Values) -> Values:
+def smoothstep(share: NDArray[Any]) -> NDArray[Any]:
+    """Return 0 to 1 for 0 to 1, level at both ends."""
     return np.asarray(share * share * (3 - 2 * share))

@@ -16,12 +16,12 @@ from toolkit.faces.head_mesh import face_oval
 from toolkit.faces.shape_model import PIVOT, Fit
 from toolkit.geometry.affine import invert, matrix_scale
 from toolkit.photos.types import Image
+from toolkit.views.photo_warp import STILL_RADIUS, smoothstep
 
 Points = NDArray[np.float64]
 FloatImage = NDArray[np.float32]
 
 GRID = 64  # positions per side at which the warp is computed; it varies slowly
-STILL_RADIUS = 1.65  # in radii of the head's outline: from here on the photo does not move along with the outline
 OWN_YAW_SINE, TURNED_YAW_SINE = 0.17, 0.42  # up to 10 degrees of yaw a view is the photo itself; from 25 all is drawn
 SEAM = 0.08  # of the view's side: half the width of the transition to the mirror image, in the middle
 OUT_OF_FOCUS, EDGE_FADE = 12, 0.04  # pixels of the photo out of focus; of its side: from sharp to that, beyond the edge
@@ -103,8 +103,7 @@ def _source_positions(photo_xy: Points, view_xy: Points, frame: Frame) -> FloatI
         return np.asarray(np.interp(angle, angles[order], values[order], period=2 * math.pi))
 
     radius = np.linalg.norm(ray, axis=2) / around(np.linalg.norm(view_xy - center, axis=1))
-    fade = np.clip((STILL_RADIUS - radius) / (STILL_RADIUS - 1), 0, 1)
-    fade = fade * fade * (3 - 2 * fade)
+    fade = smoothstep(np.clip((STILL_RADIUS - radius) / (STILL_RADIUS - 1), 0, 1))
     moved = np.stack([around(offsets[:, 0]), around(offsets[:, 1])], axis=2)
     return np.asarray(_still(points, frame) + fade[..., None] * moved, np.float32)
 
@@ -112,21 +111,17 @@ def _source_positions(photo_xy: Points, view_xy: Points, frame: Frame) -> FloatI
 def _still(view_xy: Points, frame: Frame) -> Points:
     """Map (..., 2) pixels of the view to the photo, where nothing moves: the head has turned about its neck."""
     fit, turn = frame.fit, turned_share(frame.fit)
-    roll = math.atan2(-fit.rotation[0, 1], fit.rotation[1, 1])
-    cos, sin = math.cos(roll), math.sin(roll)
     head = (view_xy - frame.head_to_view[:, 2]) / matrix_scale(frame.head_to_view)
     neck = fit.project(PIVOT[None])[0, :2]
-    turned = (head - PIVOT[:2]) @ (fit.scale * np.array([[cos, -sin], [sin, cos]])).T + neck
+    turned = (head - PIVOT[:2]) @ (fit.scale * fit.roll_rotation[:2, :2]).T + neck
     back = invert(frame.photo_to_view)
     return np.asarray(turn * turned + (1 - turn) * (view_xy @ back[:, :2].T + back[:, 2]))
 
 
 def _mirrored_share(frame: Frame) -> FloatImage:
     """Return (1, size) by column: how much of the surroundings of a turned head is the mirror image."""
-    columns = (
-        np.arange(frame.size) - frame.head_to_view[0, 2]
-    ) * -frame.fit.near_side  # from the middle to the far side
-    return np.asarray(np.clip(0.5 + columns / (2 * SEAM * frame.size), 0, 1), np.float32)[None]
+    from_middle = (np.arange(frame.size) - frame.head_to_view[0, 2]) * -frame.fit.near_side  # to the far side
+    return np.asarray(np.clip(0.5 + from_middle / (2 * SEAM * frame.size), 0, 1), np.float32)[None]
 
 
 def _neck_share(frame: Frame) -> tuple[int, FloatImage]:

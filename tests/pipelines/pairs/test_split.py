@@ -72,7 +72,7 @@ def test_a_set_that_cannot_be_written_is_a_set_up_error(
     def full(file: Path, target: Path) -> None:
         raise OSError(errno.ENOSPC, "No space left on device", str(target))
 
-    monkeypatch.setattr("pipelines.pairs.split.link_or_copy", full)
+    monkeypatch.setattr("toolkit.photos.files.link_or_copy", full)
     result = run("pairs", "split", Path(shutil.copytree(good, tmp_path / "set")))
     assert result.exit_code == 2 and "cannot be written (No space left on device)" in result.stderr.replace("\n", " ")
 
