@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipelines.photo_jobs.views import ViewLandmarker
+from pipelines.photo_jobs.views import ViewLandmarker, network_inputs
 from pipelines.weights.generator import Generator, open_generator
 from toolkit.crops.align import AlignConfig, align_photo
 from toolkit.photos.decode import Photo, read_bytes
@@ -26,9 +26,9 @@ def column(turned: Path, frontal: Path, landmarker: ViewLandmarker, refiner: Gen
     config, photo = AlignConfig(size=SIDE), Photo(read_bytes(turned))
     [crop] = align_photo(photo, landmarker.landmarker, config)
     [truth] = align_photo(Photo(read_bytes(frontal)), landmarker.landmarker, config)
-    view, visibility = landmarker.frontal_view(photo, crop, SIDE)
-    [refined] = refiner([[view, visibility]])
-    return np.vstack([crop.image, view, refined.image, truth.image])
+    view = landmarker.frontal_view(photo, crop, SIDE)
+    [refined] = refiner([network_inputs(view)])
+    return np.vstack([crop.image, view.image, refined.image, truth.image])
 
 
 def main(picture: Path, photos: list[Path]) -> None:

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.photo_jobs.views import as_mask
+from pipelines.photo_jobs.views import network_inputs
 from pipelines.weights.generator import Generator, open_generator
 from toolkit.errors import PhotoRejected
 from toolkit.faces.face import Face
@@ -46,13 +46,12 @@ def raw(photo: Image, face: Face) -> Image:
 
 def geometric(photo: Image, face: Face) -> Image:
     """The frontal view, as `batch --model geometric` makes it."""
-    return frontal_view(photo, face, CROP_SIDE, "arcface")[0]
+    return frontal_view(photo, face, CROP_SIDE, "arcface").image
 
 
 def refined(photo: Image, face: Face, refiner: Generator) -> Image:
     """The frontal view, refined as `batch` does it, within the geometric one."""
-    view, visible = frontal_view(photo, face, refiner.card.image_size)
-    [(made, _)] = refiner([[view, as_mask(visible)]])
+    [(made, _)] = refiner([network_inputs(frontal_view(photo, face, refiner.card.image_size))])
     shape = frontal_shape(fit_shape(face.landmarks))
     from_chin = np.vstack([crop_matrix(shape, len(made), "chin"), [0, 0, 1]])
     to_frame = np.vstack([crop_matrix(shape, CROP_SIDE, "arcface"), [0, 0, 1]])

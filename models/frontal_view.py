@@ -1,5 +1,7 @@
 """Frontal views for a batch of photos on a device: :func:`toolkit.views.frontal.render_view` for tensors."""
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, conv2d, interpolate, pad
@@ -8,6 +10,14 @@ from models.rasterizer import rasterize, sample_bilinear
 
 BLEND_HALF_WIDTH = 0.05  # difference in visibility at which a pixel comes from one half of the face alone
 RIM_BLUR = 1.0  # pixels: standard deviation of the blur between head and surroundings
+
+
+class FrontalViews(NamedTuple):
+    """A batch of :class:`toolkit.views.frontal.FrontalView`."""
+
+    images: Tensor  # (B, 3, S, S) float32, 0 to 255
+    visibility: Tensor  # (B, 1, S, S) 0 to 1
+    unmirrored: Tensor  # (B, 3, S, S) float32, 0 to 255
 
 
 def render_views(
@@ -19,7 +29,7 @@ def render_views(
     own_margins: Tensor,
     head: tuple[Tensor, Tensor],
     size: int,
-) -> tuple[Tensor, Tensor]:
+) -> FrontalViews:
     """Draw frontal views from the stacked :class:`toolkit.views.frontal.ViewInputs` of several photos.
 
     Args:
@@ -30,10 +40,7 @@ def render_views(
         backgrounds: (B, 3, size, size) float32, 0 to 255.
         own_margins: (B,): a pixel is mirrored where its mirror image is more visible by this.
         head: triangles, (T, 3) int64; and for each vertex its mirror vertex, (V,).
-        size: side of the views, pixels; a multiple of 4.
-
-    Returns:
-        (B, 3, size, size) float32, 0 to 255; and (B, 1, size, size) visibility, 0 to 1.
+        size: S, side of the views, pixels; a multiple of 4.
     """
     triangles, mirror = head
     raster = rasterize(view_xyz, triangles, (size, size))
@@ -47,8 +54,9 @@ def render_views(
     share = _gaussian_blur((0.5 + clearer / (2 * BLEND_HALF_WIDTH)).clamp(0, 1), size / 80)
     inside = (raster.triangle >= 0).to(own.dtype)[:, None]
     head_share = inside * (2 * _gaussian_blur(inside, RIM_BLUR) - 1).clamp(0, 1)
-    image = (own * share + mirrored * (1 - share)) * head_share + backgrounds * (1 - head_share)
-    return image.clamp(0, 255), visible * inside
+    unmirrored = own * head_share + backgrounds * (1 - head_share)
+    images = unmirrored + (mirrored - own) * ((1 - share) * head_share)
+    return FrontalViews(images.clamp(0, 255), visible * inside, unmirrored.clamp(0, 255))
 
 
 def _match_lighting(mirrored: Tensor, visible_mirrored: Tensor, own: Tensor, visible: Tensor) -> Tensor:

@@ -1,7 +1,8 @@
 """The refiner: turns a geometric frontal view, with its hidden and misplaced parts, into a realistic face.
 
-The network does not generate a face freely. It predicts a shift for each pixel, because the mesh misplaces noses and
-jaws, a color correction, and a gate for that correction. It also predicts how like the person the result will be.
+The network does not generate a face freely. It chooses for each pixel between the mirrored half and what the photo
+shows of the hidden one. It predicts a shift, because the mesh misplaces noses and jaws, a color correction, and a gate
+for that correction. It also predicts how like the person the result will be.
 """
 
 from itertools import pairwise
@@ -21,6 +22,8 @@ CORRECTION_SHARE = 0.7
 # stays as it is; up to the second all changes are made. These are yaws of about 13 and 33 degrees.
 FRONTAL_RATIO, TURNED_RATIO = 0.65, 0.4
 ON_HEAD = 0.1  # visibility, of a pixel or its mirror image, from which it certainly lies on the head
+SHOWN = 0.1  # visibility from which the photo's own pixels may be used in full; with less they are stretched
+OWN_SHARE_START = -2.0  # logit: training starts with little of the photo's own pixels
 _COLOR_CHANNELS, _GATE_CHANNELS = 3, 1
 
 
@@ -30,6 +33,15 @@ class Refined(NamedTuple):
     image: Tensor  # (B, 3, S, S) in [-1, 1]
     correction: Tensor  # (B, 3, S, S) in [-2, 2]: the change of color in it
     confidence: Tensor  # (B,) 0 to 1: the expected cosine between the embeddings of image and person
+
+
+class _Changes(NamedTuple):
+    """What the network predicts, S = IMAGE_SIZE."""
+
+    own_share: Tensor  # (B, 1, S, S) 0 to 1: how much of each pixel is the view without mirroring
+    shift: Tensor  # (B, 2, S / 4, S / 4) in half sides
+    correction: Tensor  # (B, 3, S, S), gated
+    confidence: Tensor  # (B,)
 
 
 class Residual(nn.Module):
@@ -48,7 +60,7 @@ class Residual(nn.Module):
 
 
 class Refiner(nn.Module):
-    """A U-Net over a view, its mirror image and the visibility of both.
+    """A U-Net over a view, its mirror image, the visibility of both, and the view without mirroring.
 
     Args:
         fine: channels at half the resolution.
@@ -61,7 +73,7 @@ class Refiner(nn.Module):
     def __init__(self, fine: int = 24, coarse: tuple[int, int, int] = (64, 112, 160)) -> None:
         super().__init__()
         quarter, eighth, sixteenth = coarse
-        self.stem = nn.Conv2d(4 * 2 * (3 + 1), fine, 3, 1, 1)  # after pixel_unshuffle of 2 x 2 pixels
+        self.stem = nn.Conv2d(4 * (2 * (3 + 1) + 3), fine, 3, 1, 1)  # after pixel_unshuffle of 2 x 2 pixels
         self.down_quarter = nn.Sequential(nn.Conv2d(fine, quarter, 4, 2, 1), Residual(quarter), Residual(quarter))
         self.down_eighth = nn.Sequential(nn.Conv2d(quarter, eighth, 4, 2, 1), Residual(eighth), Residual(eighth))
         self.down_sixteenth = nn.Sequential(
@@ -72,34 +84,38 @@ class Refiner(nn.Module):
         self.up_fine, self.mend_fine = nn.Conv2d(quarter, 4 * fine, 1), Residual(fine)
         self.shift = nn.Conv2d(quarter, 2, 3, 1, 1)
         self.paint = nn.Conv2d(fine, 4 * (_COLOR_CHANNELS + _GATE_CHANNELS), 3, 1, 1)
-        for output in (self.shift, self.paint):
+        self.own_share = nn.Conv2d(quarter, 1, 3, 1, 1)
+        for output, start in ((self.shift, 0), (self.paint, 0), (self.own_share, OWN_SHARE_START)):
             nn.init.zeros_(output.weight)
-            nn.init.zeros_(output.bias)  # type: ignore[arg-type]
+            nn.init.constant_(output.bias, start)  # type: ignore[arg-type]
         self.confidence = nn.Linear(sixteenth, 1)
 
-    def forward(self, view: Tensor, visibility: Tensor) -> Refined:
-        """Refine frontal views.
+    def forward(self, view: Tensor, visibility: Tensor, unmirrored: Tensor) -> Refined:
+        """Refine frontal views; see :class:`toolkit.views.frontal.FrontalView`.
 
         Args:
-            view: (B, 3, S, S) in [-1, 1], from :func:`toolkit.views.frontal.frontal_view`.
+            view: (B, 3, S, S) in [-1, 1].
             visibility: (B, 1, S, S) in [0, 1], of each pixel.
+            unmirrored: (B, 3, S, S) in [-1, 1], the view without mirroring.
 
         Returns:
             In training all of the changes are applied; else a share of them, the less the face was turned the less.
         """
         size = view.shape[-1]
-        small = [_resize(part, IMAGE_SIZE) for part in (view, visibility)]
-        shift, correction, confidence = self._predict(*small)
+        small = [_resize(part, IMAGE_SIZE) for part in (view, visibility, unmirrored)]
+        changes = self._predict(*small)
+        own_share, shift, correction = changes.own_share, changes.shift, changes.correction
         if not self.training:
             turned = _turned_share(small[1])
             on_head = (small[1].maximum(small[1].flip(-1)) / ON_HEAD).clamp(max=1)
-            shift, correction = turned * shift, CORRECTION_SHARE * turned * on_head * correction
+            own_share, shift = turned * own_share, turned * shift
+            correction = CORRECTION_SHARE * turned * on_head * correction
+        mixed = view + _resize(own_share, size) * (unmirrored - view)
         correction = _resize(correction, size)
-        return Refined((_apply_shift(view, shift) + correction).clamp(-1, 1), correction, confidence)
+        return Refined((_apply_shift(mixed, shift) + correction).clamp(-1, 1), correction, changes.confidence)
 
-    def _predict(self, view: Tensor, visibility: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the shift, (B, 2, S / 4, S / 4) in half sides, the gated correction, (B, 3, S, S), the confidence."""
-        both = torch.cat([view, visibility, view.flip(-1), visibility.flip(-1)], dim=1)
+    def _predict(self, view: Tensor, visibility: Tensor, unmirrored: Tensor) -> "_Changes":
+        both = torch.cat([view, visibility, view.flip(-1), visibility.flip(-1), unmirrored], dim=1)
         fine = self._stem(both)
         quarter = self.down_quarter(leaky_relu(fine, 0.2))
         eighth = self.down_eighth(leaky_relu(quarter, 0.2))
@@ -109,13 +125,15 @@ class Refiner(nn.Module):
         eighth = self.mend_eighth(eighth + _upsample(self.up_eighth(sixteenth)))
         quarter = self.mend_quarter(quarter + _upsample(self.up_quarter(eighth)))
         shift = 2 * MAX_SHIFT * torch.tanh(self.shift(quarter))
+        own_share = torch.sigmoid(self.own_share(quarter).float())
+        own_share = interpolate(own_share, scale_factor=4.0, mode="bilinear") * (visibility / SHOWN).clamp(max=1)
         fine = self.mend_fine(fine + pixel_shuffle(self.up_fine(quarter), 2))
         painted = pixel_shuffle(self.paint(leaky_relu(fine, 0.2)), 2)
         gate, color = painted[:, _COLOR_CHANNELS:], painted[:, :_COLOR_CHANNELS]
-        return shift, torch.sigmoid(gate) * 2 * torch.tanh(color), confidence
+        return _Changes(own_share, shift, torch.sigmoid(gate) * 2 * torch.tanh(color), confidence)
 
     def _stem(self, pixels: Tensor) -> Tensor:
-        """Map (B, 8, S, S) to (B, fine, S / 2, S / 2)."""
+        """Map (B, 11, S, S) to (B, fine, S / 2, S / 2)."""
         if not torch.compiler.is_exporting():
             features: Tensor = self.stem(pixel_unshuffle(pixels, 2))
             return features

@@ -113,7 +113,7 @@ class Frontalizer:
         if model.takes_frontal_view:  # the face is searched in aligned crops too: the view is rendered from its mesh
             if is_gpu(self.devices[0]) and size % 4 == 0 and not config.margin:  # the GPU renders the views
                 return partial(GpuViews, size)
-            return partial(FrontalViews, size, masked=True, margin=config.margin)
+            return partial(FrontalViews, size, for_network=True, margin=config.margin)
         if config.aligned:
             return partial(WholePhotos, model.side, self.card.template)
         return partial(AlignedCrops, AlignConfig(size=model.side, template=self.card.template))

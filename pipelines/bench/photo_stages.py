@@ -66,7 +66,7 @@ class PhotoTimer:
             pixels, scale = photo.pixels(matrix_scale(crop.matrix))
             with stage("frontal view"):
                 face = self._landmarker.refined(pixels, rescale_face(crop.face, scale))
-                view, _ = frontal_view(pixels, face, VIEW_SIZE)
+                view = frontal_view(pixels, face, VIEW_SIZE).image
             with stage("encode"):
                 write_atomic(self._scratch / job.view, encode_image(view, SUFFIX, QUALITY))
             times.has_face = True

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from pipelines.evaluate.pair_worker import LoadedPair
 from pipelines.photo_jobs.crops import resize_square
+from pipelines.photo_jobs.views import network_inputs
 from pipelines.weights.generator import BUILT_IN, Generator, open_generator, weights_path
 from toolkit.errors import CheckpointError
 from toolkit.photos.types import Image
@@ -82,7 +83,9 @@ def load_candidate_model(
     if name == "raw":
         return CandidateModel(name, lambda pairs: [resize_square(pair.input, size) for pair in pairs])
     if name == "geometric":
-        return CandidateModel(name, lambda pairs: [pair.view for pair in pairs], needs_frontal_view=True)
+        return CandidateModel(
+            name, lambda pairs: [pair.view and pair.view.image for pair in pairs], needs_frontal_view=True
+        )
     if not weights_path(name).is_file():
         known = ", ".join((*WITHOUT_NETWORK, *BUILT_IN))
         raise CheckpointError(f"model {name}: no such file, and none of {known}; give a run's generator.safetensors")
@@ -100,7 +103,7 @@ def load_candidate_model(
 
 
 def _refine_views(generator: Generator, pairs: Sequence[LoadedPair]) -> list[Image | None]:
-    views = {pair.number: [pair.view, pair.mask] for pair in pairs if pair.view is not None and pair.mask is not None}
+    views = {pair.number: network_inputs(pair.view) for pair in pairs if pair.view is not None}
     faces = generator(list(views.values())) if views else []
     images = {number: face.image for number, face in zip(views, faces, strict=True)}
     return [images.get(pair.number) for pair in pairs]

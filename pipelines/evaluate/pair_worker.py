@@ -14,6 +14,7 @@ from toolkit.errors import PhotoError, PhotoFailed, PhotoRejected
 from toolkit.photos.decode import Photo, read_bytes
 from toolkit.photos.types import Image
 from toolkit.records.subjects import Pair
+from toolkit.views.frontal import FrontalView
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +35,7 @@ class LoadedPair:
     input: Image  # (S, S, 3) RGB, S as in the file
     target: Image  # likewise
     yaw: float = math.nan  # measured on the input, degrees; NaN without a face, or if none was searched
-    view: Image | None = None  # (size, size, 3) RGB, the input's frontal view by geometry, if a model needs it
-    mask: Image | None = None  # (size, size) its visibility in the input, 0 to 255
+    view: FrontalView | None = None  # of the input, by geometry, if a model needs it
     reason: str = ""  # why there is no view
 
 
@@ -94,12 +94,12 @@ class PairReader:
         except PhotoError:
             return None
 
-    def _turn(self, photo: Photo, landmarker: ViewLandmarker) -> tuple[float, Image | None, Image | None]:
-        """Return yaw, frontal view and visibility of the input, as `batch --model geometric` makes them."""
+    def _turn(self, photo: Photo, landmarker: ViewLandmarker) -> tuple[float, FrontalView | None]:
+        """Return yaw and frontal view of the input, as `batch --model geometric` makes it."""
         [crop] = align_photo(photo, landmarker.landmarker, self._config)
         if self._view_size is None:
-            return crop.pose.yaw, None, None
-        return crop.pose.yaw, *landmarker.frontal_view(photo, crop, self._view_size)
+            return crop.pose.yaw, None
+        return crop.pose.yaw, landmarker.frontal_view(photo, crop, self._view_size)
 
 
 def _read(root: Path, file: str) -> tuple[Photo, Image]:

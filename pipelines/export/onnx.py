@@ -56,9 +56,9 @@ class FaceAndConfidence(nn.Module):
         super().__init__()
         self.refiner = refiner
 
-    def forward(self, view: Tensor, visibility: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, view: Tensor, visibility: Tensor, unmirrored: Tensor) -> tuple[Tensor, Tensor]:
         """Return the faces, (B, 3, S, S), and their confidence, (B,)."""
-        refined: Refined = self.refiner(view, visibility)
+        refined: Refined = self.refiner(view, visibility, unmirrored)
         return refined.image, refined.confidence
 
 
@@ -212,17 +212,19 @@ def _attribute_inputs(net: AttributeGenerator, card: GeneratorCard, random: torc
 def _view_inputs(net: nn.Module, card: GeneratorCard, random: torch.Generator) -> dict[str, Input]:
     side, constants = "S" if isinstance(net, Refiner) else card.image_size, card.normalization
     trained = f"; trained with S = {card.image_size}" if isinstance(net, Refiner) else ""
+
+    def draw_view(count: int, size: int) -> Tensor:
+        return torch.rand(count, 3, size, size, generator=random).mul(255 / constants.scale).sub(1)
+
+    levels = f"(batch, 3, {side}, {side}) float, RGB, (level - {constants.mean:g}) / {constants.scale:g}"
     return {
-        "view": Input(
-            f"(batch, 3, {side}, {side}) float, RGB, (level - {constants.mean:g}) / {constants.scale:g} of the "
-            f"geometric frontal view{trained}",
-            lambda count, size: torch.rand(count, 3, size, size, generator=random).mul(255 / constants.scale).sub(1),
-        ),
+        "view": Input(f"{levels} of the geometric frontal view{trained}", draw_view),
         "visibility": Input(
             f"(batch, 1, {side}, {side}) float in [0, 1], how well the photo showed each pixel of the view",
             # one half shown less than the other: of a face that looks at the camera the refiner changes nothing
             lambda count, size: torch.rand(count, 1, size, size, generator=random) * torch.linspace(0, 1, size),
         ),
+        "unmirrored": Input(f"{levels} of the view without mirroring", draw_view),
     }
 
 

@@ -13,7 +13,7 @@ from toolkit.photos.decode import READ_ERRORS
 from toolkit.photos.files import write_atomic
 from toolkit.records.labels import ATTRIBUTE, LABELS, write_labels
 from toolkit.records.ledger import LEDGER_NAME, Outcome, sorted_outcomes
-from toolkit.records.subjects import MASK
+from toolkit.records.subjects import VIEW_PARTS
 
 CARD = "README.md"
 FILE_HASH = "file_sha256"  # in a face's row of the ledger: of the output, while ``sha256`` is of the input
@@ -44,7 +44,7 @@ def write_labels_and_card(plan: Plan, made_by: str) -> None:
 
 
 def _rows(outcome: Outcome) -> Iterable[dict[str, Any]]:
-    images = [output for output in outcome.outputs if not output.endswith(MASK)]
+    images = [output for output in outcome.outputs if not output.endswith(VIEW_PARTS)]
     for output, face in zip(images, outcome.faces, strict=True):
         folder, slash, _ = output.partition("/")
         row = {name: value for name, value in face.items() if name in _LABELS or name.startswith(ATTRIBUTE)}

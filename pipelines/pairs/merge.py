@@ -12,7 +12,7 @@ from pathlib import Path
 from toolkit.errors import ConfigError
 from toolkit.photos.files import ensure_link
 from toolkit.records.labels import Labels, read_labels, write_labels
-from toolkit.records.subjects import Pair, mask_of, read_pairs
+from toolkit.records.subjects import Pair, read_pairs, view_parts_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,5 +89,6 @@ def _add(plan: MergePlan, root: Path, pair: Pair, labels: Labels, subject: str) 
         row = {name: labels.text(name, file) for name in labels.columns}
         row |= {"file": place, "subject": subject, "role": "input" if "/" in place else "target"}
         plan.rows.append(row | {"person": labels.person(file, pair.subject)})
-    if (root / mask_of(pair.input)).exists():
-        plan.files[mask_of(places[pair.input])] = root / mask_of(pair.input)
+    for part, place in zip(view_parts_of(pair.input), view_parts_of(places[pair.input]), strict=True):
+        if (root / part).exists():
+            plan.files[place] = root / part

@@ -9,14 +9,13 @@ from dataclasses import replace
 import numpy as np
 
 from pipelines.photo_jobs.landmarkers import worker_landmarker
-from pipelines.photo_jobs.views import as_mask
 from toolkit.errors import PhotoRejected
 from toolkit.faces.face import Face
 from toolkit.landmarks.config import FindConfig
 from toolkit.landmarks.profiles.averaging import AveragedMesh
 from toolkit.photos.degrade import degrade
 from toolkit.photos.types import Image
-from toolkit.views.frontal import frontal_view
+from toolkit.views.frontal import FrontalView, frontal_view
 
 MAX_MESH_ERROR = 0.1  # mean distance to the true points, relative to the face: beyond, the mesh is on a collar
 FALLBACK_NOISE = 0.02  # standard deviation of the true mesh's shift where no face is found, relative to the face
@@ -37,7 +36,7 @@ class RoundTrip:
         self._landmarker = worker_landmarker(FindConfig(retries=False, refine_profiles=False))
         self._refine = AveragedMesh(profiles=real)
 
-    def __call__(self, head: Image, true: Face, size: int, random: np.random.Generator) -> tuple[Image, Image] | None:
+    def __call__(self, head: Image, true: Face, size: int, random: np.random.Generator) -> FrontalView | None:
         """Make the frontal view of a turned head.
 
         Args:
@@ -47,17 +46,16 @@ class RoundTrip:
             random: for the degradation.
 
         Returns:
-            (size, size, 3) RGB, and (size, size) visibility, 0 to 255; None where the mesh is wrong.
+            The view; None where the mesh is wrong.
         """
         photo = degrade(head, random, self._degrade)
         try:
             face = self._refine(photo, self._found(photo, true, random))
             if _is_wrong(face, true):
                 return None
-            image, visible = frontal_view(photo, face, size)
+            return frontal_view(photo, face, size)
         except PhotoRejected:
             return None
-        return image, as_mask(visible)
 
     def _found(self, photo: Image, true: Face, random: np.random.Generator) -> Face:
         if faces := [face for face in self._landmarker.find(photo) if not _is_wrong(face, true)]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from toolkit.errors import ConfigError, DatasetError
 from toolkit.photos.files import ensure_link, list_photos
 from toolkit.records.labels import Labels, read_labels, write_labels
-from toolkit.records.subjects import SPLITS, Pair, find_splits, mask_of, read_pairs
+from toolkit.records.subjects import SPLITS, Pair, find_splits, read_pairs, view_parts_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +76,12 @@ def _write_splits(plan: SplitPlan, overwrite: bool) -> Iterator[str]:
     for split in [*find_splits(root), *{name for name in wanted if (root / name).is_dir()}]:
         for file in set(list_photos(root / split)[0]) - wanted.get(split, set()):
             (root / split / file).unlink()
-            (root / split / mask_of(file)).unlink(missing_ok=True)
+            for part in view_parts_of(file):
+                (root / split / part).unlink(missing_ok=True)
         _remove_empty_folders(root / split)
     files_of: dict[str, list[str]] = {}
     for pair in plan.pairs:
-        files_of.setdefault(pair.subject, [pair.target]).extend(_with_mask(root, pair.input))
+        files_of.setdefault(pair.subject, [pair.target]).extend(_with_view_parts(root, pair.input))
     for subject in sorted(plan.split_of):
         for file in files_of[subject]:
             ensure_link(root / file, root / plan.split_of[subject] / file, overwrite)
@@ -117,9 +118,8 @@ def _files_of_splits(plan: SplitPlan) -> dict[str, set[str]]:
     return files
 
 
-def _with_mask(root: Path, file: str) -> list[str]:
-    mask = mask_of(file)
-    return [file, mask] if (root / mask).exists() else [file]
+def _with_view_parts(root: Path, file: str) -> list[str]:
+    return [file, *(part for part in view_parts_of(file) if (root / part).exists())]
 
 
 def _parse_val(text: str) -> tuple[float, bool]:

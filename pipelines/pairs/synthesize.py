@@ -13,6 +13,7 @@ from pipelines.pairs.dataset_card import FILE_HASH, write_labels_and_card
 from pipelines.pairs.round_trip import RoundTrip
 from pipelines.photo_jobs.job import PhotoOutput, run_photo_jobs
 from pipelines.photo_jobs.landmarkers import worker_landmarker
+from pipelines.photo_jobs.views import network_inputs
 from pipelines.runtime.config import BulkConfig
 from pipelines.runtime.image_writer import OutputFormat, encode_output
 from pipelines.runtime.interrupt import Stop
@@ -33,10 +34,11 @@ from toolkit.photos.resample import crop_photo, warp_crop
 from toolkit.photos.types import Image
 from toolkit.records.ledger import Outcome
 from toolkit.records.subject_rules import subject_rule
-from toolkit.records.subjects import mask_of
+from toolkit.records.subjects import view_parts_of
+from toolkit.views.frontal import FrontalView
 from toolkit.views.rotate import Light, RotatableHead
 
-VIEWS_VERSION = 3  # increased when the same photo gives other views: finished photos are then processed again
+VIEWS_VERSION = 4  # increased when the same photo gives other views: finished photos are then processed again
 SUPERSAMPLING = 1.25  # resolution at which heads are rotated, relative to the crop's, which is resampled from it
 
 
@@ -71,6 +73,14 @@ class ViewsOutput(PhotoOutput):
 
     names: list[str] = field(default_factory=list)  # of the views, without suffix
     masks: list[Image] = field(default_factory=list)  # visibility of each view, after a round trip
+    unmirrored: list[Image] = field(default_factory=list)  # likewise, each view without mirroring
+
+    def add_view(self, view: FrontalView) -> None:
+        """Add the view of a round trip."""
+        image, mask, unmirrored = network_inputs(view)
+        self.images.append(image)
+        self.masks.append(mask)
+        self.unmirrored.append(unmirrored)
 
 
 class RotatedViews:
@@ -98,15 +108,13 @@ class RotatedViews:
         for pose in draw_poses(config, job.stem):
             view = head.view(*pose)
             if self._round_trip is None:
-                image = warp_crop(view.image, crop_matrix(view.landmarks, config.size), config.size)
+                output.images.append(warp_crop(view.image, crop_matrix(view.landmarks, config.size), config.size))
             elif (
                 returned := self._round_trip(view.image, Face(view.landmarks, None), config.size, random)
             ) is not None:
-                image, mask = returned
-                output.masks.append(mask)
+                output.add_view(returned)
             else:
                 continue
-            output.images.append(image)
             output.names.append(_name(*pose))
             output.faces.append(_row(target, *pose) | person)
         if len(output.images) == 1:
@@ -115,21 +123,22 @@ class RotatedViews:
 
 
 def encode_views(config: SynthConfig, job: Job, output: ViewsOutput) -> list[tuple[str, bytes]]:
-    """Encode the target and the views, then their masks; add the hash of each file to its row."""
+    """Encode the target and the views, then what belongs to them; add the hash of each file to its row."""
     suffix = f".{config.format}"
     paths = [f"{job.stem}{suffix}", *(f"{job.stem}/{name}{suffix}" for name in output.names)]
     return encode_files(config, paths, output)
 
 
 def encode_files(config: OutputFormat, paths: list[str], output: ViewsOutput) -> list[tuple[str, bytes]]:
-    """Encode images to these paths, then the masks of the last ones; add the hash of each image to its row."""
+    """Encode images to these paths, then what belongs to the last ones; add the hash of each image to its row."""
     files = [(path, encode_output(image, config)) for path, image in zip(paths, output.images, strict=True)]
     for (_, data), row in zip(files, output.faces, strict=True):
         row[FILE_HASH] = hashlib.sha256(data).hexdigest()
-    masked = paths[len(paths) - len(output.masks) :]
-    return files + [
-        (mask_of(path), encode_image(mask, ".png")) for path, mask in zip(masked, output.masks, strict=True)
-    ]
+    views = paths[len(paths) - len(output.masks) :]
+    for path, mask, unmirrored in zip(views, output.masks, output.unmirrored, strict=True):
+        parts = encode_image(mask, ".png"), encode_output(unmirrored, config)
+        files += zip(view_parts_of(path), parts, strict=True)
+    return files
 
 
 def _target_and_head(photo: Photo, landmarker: Landmarker, config: SynthConfig) -> tuple[AlignedCrop, Image, Face]:

@@ -136,10 +136,8 @@ class TurnedViews:
         face = self._landmarker.refined(head, found)
         random = np.random.default_rng([config.seed, *job.stem.encode(errors="surrogateescape")])
         for number in range(config.variants):
-            if (returned := self._round_trip(head, face, config.size, random)) is not None:
-                image, mask = returned
-                output.images.append(image)
-                output.masks.append(mask)
+            if (view := self._round_trip(head, face, config.size, random)) is not None:
+                output.add_view(view)
                 output.names.append(f"{number:03d}")
                 output.faces.append(dict(row))
         if not output.images:
@@ -148,6 +146,6 @@ class TurnedViews:
 
 
 def encode_turned(config: ViewsConfig, job: Job, output: ViewsOutput) -> list[tuple[str, bytes]]:
-    """Encode the crop, or the views and their masks; add the hash of each file to its row."""
+    """Encode the crop, or the views and what belongs to them; add the hash of each file to its row."""
     paths = [f"{job.stem}-{name}.{config.format}" for name in output.names] or [f"{job.stem}.{config.format}"]
     return encode_files(config, paths, output)

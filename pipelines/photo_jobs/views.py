@@ -15,7 +15,7 @@ from toolkit.landmarks.config import FindConfig
 from toolkit.landmarks.profiles.averaging import AveragedMesh
 from toolkit.photos.decode import Photo
 from toolkit.photos.types import Image
-from toolkit.views.frontal import frontal_view
+from toolkit.views.frontal import FrontalView, frontal_view
 from toolkit.views.paste import blend_refined
 
 VIEW_VERSION = 8  # raised when the same photo gives another frontal view: finished photos are then done again
@@ -48,28 +48,24 @@ class ViewLandmarker:
         pixels, scale = photo.pixels(matrix_scale(crop.matrix))
         return pixels, self.refined(pixels, rescale_face(crop.face, scale))
 
-    def frontal_view(self, photo: Photo, crop: AlignedCrop, size: int, border: int = 0) -> tuple[Image, Image]:
+    def frontal_view(self, photo: Photo, crop: AlignedCrop, size: int, border: int = 0) -> FrontalView:
         """Turn a face that :func:`toolkit.crops.align.align_photo` found to the front.
-
-        Returns:
-            (S, S, 3) RGB, S = size + 2 border, and (S, S) visibility in the photo, 0 to 255.
 
         Raises:
             PhotoRejected: ``bad-mesh``, the points span no frame.
         """
-        view, visibility = frontal_view(*self.pixels_and_face(photo, crop), size, border=border)
-        return view, as_mask(visibility)
+        return frontal_view(*self.pixels_and_face(photo, crop), size, border=border)
 
 
 @dataclass(slots=True)
 class ViewOutput(PhotoOutput):
-    """A frontal view, and its visibility if a network refines it."""
+    """A frontal view; if a network refines it, the network's other inputs too."""
 
     border: int = 0  # pixels around the square that a network refines
 
     @property
     def network_inputs(self) -> list[Image]:
-        """View and visibility without the border."""
+        """View, visibility and unmirrored view, without the border."""
         square = slice(self.border, len(self.images[0]) - self.border)
         return [image[square, square] for image in self.images]
 
@@ -83,21 +79,27 @@ class FrontalViews:
 
     Args:
         size: side of the views with their border, pixels.
-        masked: add the view's visibility, (size, size) 0 to 255, as a second image.
+        for_network: add the other inputs of a network; see :func:`network_inputs`.
         margin: the border, as a share of the side of the square inside.
     """
 
-    def __init__(self, size: int, masked: bool = False, margin: float = 0.0) -> None:
-        self._config, self._masked = AlignConfig(size=size, margin=margin), masked
+    def __init__(self, size: int, for_network: bool = False, margin: float = 0.0) -> None:
+        self._config, self._for_network = AlignConfig(size=size, margin=margin), for_network
         self._border = round(size * margin / (1 + 2 * margin))
         self._landmarker = ViewLandmarker()
 
     def __call__(self, photo: Photo, job: Job) -> ViewOutput:
-        """One image, or two, and the face's row."""
+        """One image, or three, and the face's row."""
         [crop] = align_photo(photo, self._landmarker.landmarker, self._config)
         border = self._border
-        view, mask = self._landmarker.frontal_view(photo, crop, self._config.size - 2 * border, border)
-        return ViewOutput([view, mask] if self._masked else [view], [crop.ledger_row()], border=border)
+        view = self._landmarker.frontal_view(photo, crop, self._config.size - 2 * border, border)
+        images = network_inputs(view) if self._for_network else [view.image]
+        return ViewOutput(images, [crop.ledger_row()], border=border)
+
+
+def network_inputs(view: FrontalView) -> list[Image]:
+    """Return what the refiner takes: view, (S, S, 3), visibility, (S, S), unmirrored view, (S, S, 3); all uint8."""
+    return [view.image, as_mask(view.visibility), view.unmirrored]
 
 
 def as_mask(visibility: NDArray[np.float32]) -> Image:

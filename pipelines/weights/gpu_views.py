@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.frontal_view import render_views
+from models.frontal_view import FrontalViews, render_views
 from toolkit.faces.head_mesh import head_mirror, head_triangles
 from toolkit.views.frontal import ViewInputs
 
@@ -26,18 +26,14 @@ class ViewRenderer:
             torch.from_numpy(part(back=False)).to(device) for part in (head_triangles, head_mirror)
         )
 
-    def __call__(self, views: Sequence[ViewInputs]) -> tuple[Tensor, Tensor]:
-        """Render a batch.
-
-        Returns:
-            The views, (B, 3, S, S), and their visibility, (B, 1, S, S); both float32 with whole numbers from 0 to 255.
-        """
+    def __call__(self, views: Sequence[ViewInputs]) -> FrontalViews:
+        """Render a batch; all values are whole numbers from 0 to 255, as float32, those of the visibility, too."""
         height, width = np.max([view.texture.shape[:2] for view in views], axis=0)
         textures = [
             np.pad(texture, [(0, height - texture.shape[0]), (0, width - texture.shape[1]), (0, 0)], "edge")
             for texture in (view.texture for view in views)
         ]
-        images, visibility = render_views(
+        images, visibility, unmirrored = render_views(
             self._to_device(textures).permute(0, 3, 1, 2),
             self._to_device([view.texture_xy for view in views]),
             self._to_device([view.view_xyz for view in views]),
@@ -47,7 +43,7 @@ class ViewRenderer:
             (self._triangles, self._mirror),
             self._size,
         )
-        return images.floor(), (255 * visibility).round()
+        return FrontalViews(images.floor(), (255 * visibility).round(), unmirrored.floor())
 
     def _to_device(self, parts: Sequence[NDArray[np.uint8] | NDArray[np.float32]]) -> Tensor:
         return torch.from_numpy(np.stack(parts)).to(self._device).float()

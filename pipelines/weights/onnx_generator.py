@@ -46,11 +46,11 @@ class OnnxGenerator:
         return [face for faces in self._threads.map(self._pass, parts) for face in faces]
 
     def _pass(self, photos: Sequence[Sequence[Image]]) -> list[GeneratedFace]:
-        views, masks = (np.stack(images) for images in zip(*photos, strict=True))
-        faces, confidences = self._network(
-            normalize(views, self.card.normalization), masks[:, None].astype(np.float32) / np.float32(255)
-        )
-        images = denormalize(faces, self.card.normalization)
+        constants = self.card.normalization
+        views, masks, unmirrored = (np.stack(images) for images in zip(*photos, strict=True))
+        visibility = masks[:, None].astype(np.float32) / np.float32(255)
+        faces, confidences = self._network(normalize(views, constants), visibility, normalize(unmirrored, constants))
+        images = denormalize(faces, constants)
         return [GeneratedFace(*face) for face in zip(images, confidences.tolist(), strict=True)]
 
 

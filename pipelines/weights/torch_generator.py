@@ -1,6 +1,6 @@
 """A trained generator, run by torch: on a GPU, or on the CPU with weights of a user's run."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import zip_longest
 from pathlib import Path
@@ -82,9 +82,12 @@ class TorchGenerator:
         normalization = self.card.normalization
         views = [photo for photo in photos if isinstance(photo, ViewInputs)]
         crops = [photo for photo in photos if not isinstance(photo, ViewInputs)]
-        images, *masks = self._pad_batch(self._render(views)) if views else self._stack(crops)
+        images, *others = self._pad_batch(self._render(views)) if views else self._stack(crops)
         images = (images - normalization.mean) / normalization.scale
-        inputs = [images, *(mask / 255 for mask in masks)]
+        inputs = [images]
+        if others:
+            visibility, unmirrored = others
+            inputs += [visibility / 255, (unmirrored - normalization.mean) / normalization.scale]
         output: Tensor | Refined = self._net(*(part.contiguous() for part in inputs))
         faces, confidences = (output.image, output.confidence.tolist()) if isinstance(output, Refined) else (output, [])
         given = zip_longest(to_images(faces, normalization), confidences)
@@ -95,15 +98,14 @@ class TorchGenerator:
         return [torch.nn.functional.pad(part, (0,) * 7 + (missing,)) for part in rendered]
 
     def _stack(self, photos: Sequence[Sequence[Image]]) -> list[Tensor]:
-        images = self._stack_windows([crops[0] for crops in photos])
-        if not self.takes_frontal_view:
-            return [images]
-        return [images, self._stack_windows([crops[1][..., None] for crops in photos])]
+        parts: Iterable[Sequence[Image]] = zip(*photos, strict=True)
+        return [self._stack_windows(part) for part in parts]
 
     def _stack_windows(self, images: Sequence[Image]) -> Tensor:
         """(B, C, S, S): the middle window of each image, then zeros."""
         inner = slice(self._edge, len(images[0]) - self._edge)
         windows = np.stack(images)[:, inner, inner]
+        windows = windows if windows.ndim == 4 else windows[..., None]
         batch = np.zeros((self._batch_size, *windows.shape[1:]), np.uint8)
         batch[: len(images)] = windows
         return torch.from_numpy(batch).to(self._device).permute(0, 3, 1, 2).float()

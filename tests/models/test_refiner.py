@@ -18,16 +18,30 @@ def net() -> Refiner:
     return net
 
 
-def views(count: int, size: int) -> tuple[Tensor, Tensor]:
-    """Return noise as views and their visibility."""
-    return torch.rand(count, 3, size, size) - 0.5, torch.rand(count, 1, size, size)
+def views(count: int, size: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Return noise as views, their visibility, and the views without mirroring."""
+    view, unmirrored = (torch.rand(count, 3, size, size) - 0.5 for _ in range(2))
+    return view, torch.rand(count, 1, size, size), unmirrored
 
 
-def test_an_untrained_refiner_changes_nothing() -> None:
-    view, visibility = views(2, 256)
-    refined = Refiner().eval()(view, visibility)
+def test_an_untrained_refiner_changes_nothing_but_uses_some_of_the_photo_s_own_pixels() -> None:
+    view, visibility, unmirrored = views(2, 256)
+    refined = Refiner().eval()(view, visibility, view)
     torch.testing.assert_close(refined.image, view, atol=1e-4, rtol=0)
     assert refined.correction.abs().max() == 0
+    mixed = Refiner().train()(view, visibility, unmirrored).image
+    share = ((mixed - view) / (unmirrored - view))[(unmirrored - view).abs() > 0.1]
+    assert 0.1 < share.median() < 0.13
+
+
+def test_the_photo_s_own_pixels_are_used_where_the_photo_shows_them() -> None:
+    net = Refiner()
+    assert net.own_share.bias is not None
+    nn.init.constant_(net.own_share.bias, 50.0)
+    view, _, unmirrored = views(1, 128)
+    refined = net.eval()(view, visibility_of(0.8, 0.0), unmirrored).image
+    torch.testing.assert_close(refined[..., :63], unmirrored[..., :63], atol=1e-4, rtol=0)
+    torch.testing.assert_close(refined[..., 65:], view[..., 65:], atol=1e-4, rtol=0)
 
 
 def test_pixels_are_painted_whether_the_photo_shows_them_or_not() -> None:
@@ -36,7 +50,7 @@ def test_pixels_are_painted_whether_the_photo_shows_them_or_not() -> None:
     nn.init.constant_(net.paint.bias, 50.0)  # white everywhere
     view = torch.zeros(1, 3, 128, 128)
     for visible in (0.0, 1.0):
-        assert net.train()(view, torch.full((1, 1, 128, 128), visible)).image.min() == 1
+        assert net.train()(view, torch.full((1, 1, 128, 128), visible), view).image.min() == 1
 
 
 def visibility_of(left: float, right: float) -> Tensor:
@@ -53,15 +67,16 @@ def test_outside_of_training_a_share_of_the_correction_is_applied(
     net: Refiner, left: float, right: float, share: float
 ) -> None:
     view, visibility = views(1, 128)[0], visibility_of(left, right)
-    in_training, otherwise = net.train()(view, visibility), net.eval()(view, visibility)
+    in_training, otherwise = net.train()(view, visibility, view), net.eval()(view, visibility, view)
     assert in_training.correction.abs().mean() > 0.01
     torch.testing.assert_close(otherwise.correction, share * in_training.correction)
     torch.testing.assert_close(otherwise.confidence, in_training.confidence)
 
 
 def test_a_face_that_looks_at_the_camera_stays_as_it_is(net: Refiner) -> None:
-    view = views(1, 128)[0]
-    torch.testing.assert_close(net.eval()(view, visibility_of(0.7, 0.6)).image, view, atol=1e-5, rtol=0)
+    view, _, unmirrored = views(1, 128)
+    refined = net.eval()(view, visibility_of(0.7, 0.6), unmirrored)
+    torch.testing.assert_close(refined.image, view, atol=1e-5, rtol=0)
 
 
 def test_a_larger_view_keeps_its_own_resolution(net: Refiner) -> None:
@@ -69,9 +84,9 @@ def test_a_larger_view_keeps_its_own_resolution(net: Refiner) -> None:
     nn.init.zeros_(net.shift.weight)
     view = views(1, 256)[0]
     visibility = interpolate(visibility_of(0.8, 0.1), (256, 256))
-    refined = net.eval()(view, visibility)
+    refined = net.eval()(view, visibility, view)
     torch.testing.assert_close(refined.image, (view + refined.correction).clamp(-1, 1), atol=1e-4, rtol=0)
-    small = [interpolate(part, (128, 128), mode="bilinear", antialias=True) for part in (view, visibility)]
+    small = [interpolate(part, (128, 128), mode="bilinear", antialias=True) for part in (view, visibility, view)]
     expected = interpolate(net(*small).correction, (256, 256), mode="bilinear", antialias=True)
     assert expected.abs().mean() > 0.01
     torch.testing.assert_close(refined.correction, expected, atol=1e-5, rtol=0)

@@ -13,7 +13,8 @@ from toolkit.errors import DatasetError
 from toolkit.photos.files import list_photos
 
 SPLITS = ("train", "val", "test")
-MASK = ".mask"  # suffix of a PNG beside an input: visibility of each pixel; not a photo's suffix, so it is no input
+# Suffixes of images beside an input that is a frontal view. They are not those of photos, so these are no inputs.
+MASK, UNMIRRORED = VIEW_PARTS = ".mask", ".unmirrored"  # visibility of each pixel, a PNG; the view without mirroring
 Item = TypeVar("Item")
 
 
@@ -29,6 +30,16 @@ class Pair:
 def mask_of(photo: str) -> str:
     """Return the path of an input's visibility mask."""
     return str(Path(photo).with_suffix(MASK))
+
+
+def unmirrored_of(photo: str) -> str:
+    """Return the path of an input's unmirrored view."""
+    return str(Path(photo).with_suffix(UNMIRRORED))
+
+
+def view_parts_of(photo: str) -> tuple[str, str]:
+    """Return the paths of what lies beside an input that is a frontal view: mask and unmirrored view."""
+    return mask_of(photo), unmirrored_of(photo)
 
 
 def find_splits(root: Path) -> dict[str, Path]:

@@ -16,6 +16,7 @@ them out, all of them based on the person's mask:
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -45,9 +46,16 @@ FloatImage = NDArray[np.float32]
 BLEND_HALF_WIDTH = 0.05  # difference in visibility at which a pixel comes from one half of the face alone
 RIM_BLUR = 1.0  # pixels: standard deviation of the blur between head and surroundings
 CONTOUR_MARGIN = 0.01  # head coordinates: this near to the contour, pixels mix the colors of person and background
-CONTOUR_MARGIN_TURNED = 0.02  # the same for a turned head, whose contour becomes the middle of the view
 HIDDEN_FROM, HIDDEN_FULLY = 0.01, 0.03  # head coordinates: a vertex this far behind another surface is hidden
 _DEPTH_MAP_SCALE = 45.0  # pixels per unit of head coordinates in the depth map that tells which vertices are hidden
+
+
+class FrontalView(NamedTuple):
+    """A face as seen from the front."""
+
+    image: Image  # (S, S, 3) RGB uint8; what the photo hides is the mirror image of the other half
+    visibility: NDArray[np.float32]  # (S, S) how well the photo shows each pixel: 1 facing the camera, 0 hidden
+    unmirrored: Image  # (S, S, 3) RGB uint8: the same without mirroring; pixels of little visibility are stretched
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +72,7 @@ class ViewInputs:
 
 def frontal_view(
     photo: Image, face: Face, size: int = 128, template: Template = "chin", border: int = 0
-) -> tuple[Image, NDArray[np.float32]]:
+) -> FrontalView:
     """Draw a face as seen from the front.
 
     The half of the face that the photo shows is moved to where a frontal view has it. The hidden half is its mirror
@@ -76,10 +84,6 @@ def frontal_view(
         size: side of the view, pixels.
         template: which crop the view shows; see :mod:`toolkit.geometry.crop`.
         border: pixels added on each side; S is size + 2 border.
-
-    Returns:
-        The view, (S, S, 3) RGB uint8. Its visibility, (S, S) float32: how well the photo shows each pixel, from 1,
-        facing the camera, to 0, hidden; hidden pixels come from the mirror image or are extrapolated.
 
     Raises:
         PhotoRejected: ``bad-mesh``, the landmarks are degenerate.
@@ -154,16 +158,13 @@ def _bordered(matrix: NDArray[np.float64], border: int) -> NDArray[np.float64]:
     return np.asarray(matrix + np.array([[0, 0, border], [0, 0, border]]))
 
 
-def render_view(inputs: ViewInputs, size: int, border: int = 0) -> tuple[Image, NDArray[np.float32]]:
+def render_view(inputs: ViewInputs, size: int, border: int = 0) -> FrontalView:
     """Draw a frontal view.
 
     Args:
         inputs: from :func:`prepare_view`.
         size: side of the view with its border, pixels.
         border: pixels on each side; the square inside looks as without it.
-
-    Returns:
-        (size, size, 3) RGB uint8, and (size, size) float32 visibility, 0 to 1.
     """
     triangles, mirror = head_triangles(back=False), head_mirror(back=False)
     raster = rasterize(inputs.view_xyz, triangles, (size, size))
@@ -177,8 +178,13 @@ def render_view(inputs: ViewInputs, size: int, border: int = 0) -> tuple[Image, 
     share = cv2.GaussianBlur(share.astype(np.float32), (0, 0), (size - 2 * border) / 80)[..., None]
     inside = (raster.triangle >= 0).astype(np.float32)
     head = (inside * np.clip(2 * cv2.GaussianBlur(inside, (0, 0), RIM_BLUR) - 1, 0, 1))[..., None]
-    image = (own * share + mirrored * (1 - share)) * head + inputs.background * (1 - head)
-    return np.clip(image, 0, 255).astype(np.uint8), visible * inside
+    unmirrored = own * head + inputs.background * (1 - head)
+    image = unmirrored + (mirrored - own) * ((1 - share) * head)
+    return FrontalView(_to_levels(image), visible * inside, _to_levels(unmirrored))
+
+
+def _to_levels(image: FloatImage) -> Image:
+    return np.asarray(np.clip(image, 0, 255), np.uint8)
 
 
 def _view_reach(matrix: NDArray[np.float64], size: int) -> float:
@@ -229,9 +235,9 @@ def _remove_background(photo: Image, person: Mask | None, mesh: Points, fit: Fit
         mesh: (468, 2) pixels.
         fit: of that mesh.
     """
-    if person is None or not is_turned(fit):
-        return extend_person_colors(photo, person, CONTOUR_MARGIN * fit.scale)
-    return extend_person_colors(photo, remove_backlight(photo, person, mesh, fit), CONTOUR_MARGIN_TURNED * fit.scale)
+    if person is not None and is_turned(fit):
+        person = remove_backlight(photo, person, mesh, fit)
+    return extend_person_colors(photo, person, CONTOUR_MARGIN * fit.scale)
 
 
 def _vertex_visibility(fit: Fit, head: Points) -> NDArray[np.float64]:

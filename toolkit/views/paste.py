@@ -50,6 +50,7 @@ class PasteableView:
 
     image: Image  # (S, S, 3) RGB: the square of the chin template and a border around it
     visibility: NDArray[np.uint8]  # (S, S) 0 to 255: how well the photo shows each pixel
+    unmirrored: Image  # (S, S, 3) RGB: the view without mirroring
     border: int  # pixels
     scale: float  # pixels of the view per pixel of the photo
     warp: PhotoWarp
@@ -58,10 +59,10 @@ class PasteableView:
     refined: bool = False  # a network has refined the view
 
     @property
-    def network_inputs(self) -> tuple[Image, NDArray[np.uint8]]:
-        """View and visibility without the border, as a network refines them."""
+    def network_inputs(self) -> tuple[Image, NDArray[np.uint8], Image]:
+        """View, visibility and unmirrored view, without the border, as a network refines them."""
         square = slice(self.border, len(self.image) - self.border)
-        return self.image[square, square], self.visibility[square, square]
+        return self.image[square, square], self.visibility[square, square], self.unmirrored[square, square]
 
     def with_refined(self, face: Image) -> "PasteableView":
         """Return a copy with the refined face, as large as the network's input; it fades out towards the edges."""
@@ -95,12 +96,13 @@ def prepare_paste(photo: Image, face: Face, size: int) -> PasteableView:
         PhotoRejected: ``bad-mesh``, the landmarks are degenerate.
     """
     border = round(BORDER * size)
-    view, visibility = frontal_view(photo, face, size, border=border)
+    view = frontal_view(photo, face, size, border=border)
     warp = find_photo_warp(photo, face)
     matrix = crop_matrix(frontal_shape(fit_shape(face.landmarks)), size)
     return PasteableView(
-        image=view,
-        visibility=np.asarray(np.round(255 * visibility), np.uint8),
+        image=view.image,
+        visibility=np.asarray(np.round(255 * view.visibility), np.uint8),
+        unmirrored=view.unmirrored,
         border=border,
         scale=matrix_scale(crop_matrix(face.landmarks, size)),
         warp=warp,

@@ -12,7 +12,9 @@ from toolkit.views.segmentation import PROBABLE_PERSON, Mask
 Points = NDArray[np.float64]
 Values = NDArray[np.float64]
 
-MIN_YAW_SINE = 0.5  # sine of the yaw from which the mesh's middle line is near the contour in the photo: 30 degrees
+# Sine of the yaw from which the mesh's middle line is near the contour in the photo: 58 degrees. Of a head turned less
+# the contour is the far cheek, and its far eye is in sight.
+MIN_YAW_SINE = 0.85
 SEARCH_BACK, SEARCH_AHEAD = 0.45, 0.25  # head coordinates: range of the contour search, from the profile line
 SEARCH_STEPS = 71  # samples in that range
 MAX_EXCESS = 0.12  # head coordinates: bound on a single vertex's overrun, above the median of the line

@@ -41,6 +41,7 @@ class PairBatch:
     second_light: Tensor | None = None
     second_identity: Tensor | None = None
     visibility: Tensor | None = None  # (B, 1, S, S) float32, 0 to 1: how well the photo showed each pixel of the input
+    unmirrored: Tensor | None = None  # (B, 3, S, S): the input, a frontal view, without mirroring
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,22 +51,22 @@ class BatchSpec:
     labels: bool = False  # classes of pose, light and identity, of the second input too
     attributes: bool = False
     second: Partner | None = None  # how second inputs are chosen; see PairLabels.partner
-    mask: bool = False  # the visibility mask beside each input; not together with second inputs
+    view_parts: bool = False  # visibility and unmirrored view beside each input; not together with second inputs
     contour_weights: bool = False  # TrainingSet.contour_weights, one map for the whole set
     yaws: tuple[float, ...] = YAWS  # degrees, ascending: the classes of pose
     augment: Augment = field(default_factory=Augment)
 
     def __post_init__(self) -> None:
         recolored = any((self.augment.brightness, self.augment.contrast, self.augment.saturation))
-        if self.mask and (self.second or recolored or self.augment.jpeg or self.augment.blur):
-            raise ValueError("mask=True: only load_size and flip may be combined with masks, and no second inputs")
+        if self.view_parts and (self.second or recolored or self.augment.jpeg or self.augment.blur):
+            raise ValueError("view_parts=True: only load_size and flip may be combined with it, and no second inputs")
         if len(self.yaws) < 2 or list(self.yaws) != sorted(set(self.yaws)):
             raise ConfigError(f"yaws={self.yaws}: must be two or more ascending degrees")
 
     @property
     def files_per_pair(self) -> int:
-        """2 or 3: input, target, and maybe a second input or a mask."""
-        return 2 + (self.second is not None or self.mask)
+        """2 to 4: input, target, and maybe a second input, or a view's visibility and unmirrored view."""
+        return 2 + (self.second is not None) + 2 * self.view_parts
 
     def read_labels(self, root: Path, pairs: Sequence[Pair]) -> PairLabels | None:
         """Read the set's labels; None where nothing here needs them.
@@ -170,7 +171,7 @@ class LoaderSpec:
 
         Args:
             images: (R, B, 3, L, L) uint8 on the trainer's device, L the load_size: inputs, targets, and second inputs
-                or masks.
+                or visibility and unmirrored views.
             index: (B,) numbers of the pairs that were read.
             second: (B,) numbers of the pairs that second inputs come from; unused if R is 2.
             uniform: (B, COLUMNS) random numbers; None: no augmentation.
@@ -182,13 +183,14 @@ class LoaderSpec:
             params = draw_params(spec.augment, uniform, size)
         levels = apply_augment(images, params, size)
         fields = {"index": torch.from_numpy(index).to(device)}
-        if spec.mask:
+        if spec.view_parts:
             fields["visibility"] = levels[2, :, :1] / 255
-            levels = levels[:2]
         levels = levels.sub_(self.normalization.mean).div_(self.normalization.scale)
         fields |= {"input": levels[0], "target": levels[1]}
+        if spec.view_parts:
+            fields["unmirrored"] = levels[3]
         roles = [("", index)]
-        if len(levels) > 2:
+        if spec.second:
             fields["second"] = levels[2]
             roles.append(("second_", second))
         if spec.labels and (labels := self.labels):

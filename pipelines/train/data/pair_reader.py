@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 
 from pipelines.train.data.batches import LoaderSpec
 from toolkit.errors import DatasetError, PhotoError
-from toolkit.records.subjects import mask_of
+from toolkit.records.subjects import view_parts_of
 
 Read = TypeVar("Read")
 
 
 @dataclass(frozen=True, slots=True)
 class Sample(Generic[Read]):
-    """One pair as read: files and images of input, target and, where asked for, a second input or a mask."""
+    """One pair as read: files and images of input, target and, where asked for, a second input or the view's parts."""
 
     index: int  # the pair's number
     second: int  # number of the pair that the second input comes from; -1: none
@@ -53,9 +53,9 @@ class PairReader(Generic[Read]):
         return [self._sample(int(index), *row[:2]) for index, row in zip(indices, uniform, strict=True)]
 
     def _sample(self, index: int, chance: float, choice: float) -> Sample[Read]:
-        masked = self._spec.batch_spec.mask
+        is_view = self._spec.batch_spec.view_parts
         index, files, images = self._first_readable(
-            index, lambda pair: (pair.input, pair.target, *([mask_of(pair.input)] if masked else ()))
+            index, lambda pair: (pair.input, pair.target, *(view_parts_of(pair.input) if is_view else ()))
         )
         partner, labels = self._spec.batch_spec.second, self._spec.labels
         if partner is None or labels is None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import affine_grid, grid_sample, interpolate
 
 from models.losses import l1
 from models.recognizers.identity_encoder import random_recolor
@@ -32,7 +33,9 @@ from pipelines.train.recipes.settings import (
     require_bounds,
 )
 from toolkit.errors import ConfigError, DatasetError
-from toolkit.records.subjects import mask_of
+from toolkit.records.subjects import view_parts_of
+
+RESHAPE_BEND = 0.025  # standard deviation in half image sides: 1.6 pixels of 128
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,6 +60,7 @@ class RefinerConfig:
     beta2: float = 0.99
     flip: float = 0.5  # probability of a horizontal flip
     recolor: float = 0.6  # probability of another light and tint, or gray, for view and portrait alike
+    reshape: float = 0.5  # probability of another shape of the face, for view and portrait alike
     epochs: int | None = None
     steps: int | None = 20_000
     batch_size: int = 16
@@ -68,15 +72,15 @@ class RefinerConfig:
         require_bounds(self, NON_NEGATIVE, "gan_warmup", "identity_warmup")
         require_bounds(self, POSITIVE, "learning_rate", "discriminator_learning_rate", "recognizer_learning_rate")
         require_bounds(self, BELOW_ONE, "lr_decay_from", "beta1", "beta2")
-        require_bounds(self, FRACTION, "flip", "recolor")
+        require_bounds(self, FRACTION, "flip", "recolor", "reshape")
         require_bounds(self, COUNT, "epochs", "steps", "batch_size")
         if self.image_size != IMAGE_SIZE:
             raise ConfigError(f"image_size={self.image_size}: this network is trained at one size, {IMAGE_SIZE}")
 
     @property
     def batch_spec(self) -> BatchSpec:
-        """Visibility masks, and the identity for the recognizer's loss."""
-        return BatchSpec(labels=True, mask=True, augment=Augment(flip=self.flip))
+        """The views' parts, and the identity for the recognizer's loss."""
+        return BatchSpec(labels=True, view_parts=True, augment=Augment(flip=self.flip))
 
 
 class RefinerRecipe(Recipe):
@@ -85,7 +89,7 @@ class RefinerRecipe(Recipe):
     architecture = "refiner"
 
     def __init__(self, config: RefinerConfig, setup: Setup, data: TrainingSet) -> None:
-        _require_masks(data)
+        _require_view_parts(data)
         self.config, self.generator = config, Refiner()
         betas = (config.beta1, config.beta2)
         self.networks = {
@@ -101,9 +105,9 @@ class RefinerRecipe(Recipe):
     def step(self, batch: PairBatch, info: StepInfo) -> dict[str, Tensor]:
         """See :class:`pipelines.train.recipes.recipe.Recipe`."""
         config, generator = self.config, self.networks["generator"]
-        batch = recolor_pairs(batch, config.recolor)
+        batch = reshape_pairs(recolor_pairs(batch, config.recolor), config.reshape)
         generator.set_learning_rate(linear_decay(config.learning_rate, info.step, config.steps, config.lr_decay_from))
-        refined: Refined = generator.net(batch.input, require(batch.visibility))
+        refined: Refined = generator.net(batch.input, require(batch.visibility), require(batch.unmirrored))
         fake = refined.image
         losses = {"discriminator": self._step_discriminator(fake, batch.target)} | self._identity.step(batch)
         losses["l1"] = (self._pixel_weights * (fake.float() - batch.target).abs()).mean()
@@ -145,16 +149,17 @@ class RefinerRecipe(Recipe):
 
     def generate(self, generator: nn.Module, batch: PairBatch) -> Tensor:
         """See :class:`pipelines.train.recipes.recipe.Recipe`."""
-        refined: Refined = generator(batch.input, batch.visibility)
+        refined: Refined = generator(batch.input, batch.visibility, batch.unmirrored)
         return refined.image
 
 
-def _require_masks(data: TrainingSet) -> None:
-    missing = next((pair for pair in data.pairs if not (data.root / mask_of(pair.input)).is_file()), None)
+def _require_view_parts(data: TrainingSet) -> None:
+    parts = ((pair.input, part) for pair in data.pairs for part in view_parts_of(pair.input))
+    missing = next(((file, part) for file, part in parts if not (data.root / part).is_file()), None)
     if missing is not None:
         raise DatasetError(
-            f"{data.root}: {missing.input} has no visibility mask {mask_of(missing.input)} beside it; "
-            "this recipe trains on sets of `frontalize pairs synth --round-trip` or `frontalize pairs views`"
+            f"{data.root}: {missing[0]} has no {missing[1]} beside it; this recipe trains on sets of "
+            "`frontalize pairs synth --round-trip` or `frontalize pairs views`, version 0.2 or newer"
         )
 
 
@@ -163,10 +168,25 @@ def recolor_pairs(batch: PairBatch, probability: float) -> PairBatch:
 
     Studio portraits all have the same light; archive photos are dark, faded or gray.
     """
-    both = torch.cat([batch.input, batch.target], dim=3)
+    both = torch.cat([batch.input, batch.target, require(batch.unmirrored)], dim=3)
     chosen = torch.rand(len(both), 1, 1, 1, device=both.device) < probability
-    view, portrait = torch.where(chosen, random_recolor(both), both).chunk(2, dim=3)
-    return replace(batch, input=view, target=portrait)
+    view, portrait, unmirrored = torch.where(chosen, random_recolor(both), both).chunk(3, dim=3)
+    return replace(batch, input=view, target=portrait, unmirrored=unmirrored)
+
+
+def reshape_pairs(batch: PairBatch, probability: float) -> PairBatch:
+    """Bend some faces, view and portrait alike and both halves alike: the shapes of people who are not in the set."""
+    parts = [batch.input, batch.target, require(batch.unmirrored), require(batch.visibility)]
+    images = torch.cat(parts, dim=1)
+    bend = RESHAPE_BEND * torch.randn(len(images), 2, 5, 5, device=images.device)
+    across, along = bend.unbind(1)
+    bend = torch.stack([across - across.flip(-1), along + along.flip(-1)], dim=1) / 2**0.5
+    bend = bend * (torch.rand(len(images), 1, 1, 1, device=images.device) < probability)
+    grid = affine_grid(torch.eye(2, 3, device=images.device).expand(len(images), 2, 3), list(images.shape), False)
+    grid = grid + interpolate(bend, images.shape[-2:], mode="bicubic").permute(0, 2, 3, 1)
+    warped = grid_sample(images.float(), grid, mode="bicubic", padding_mode="border", align_corners=False)
+    view, portrait, unmirrored, visibility = warped.clamp(-1, 1).split([part.shape[1] for part in parts], dim=1)
+    return replace(batch, input=view, target=portrait, unmirrored=unmirrored, visibility=visibility.clamp(min=0))
 
 
 def hinge(logits: list[Tensor], sign: int) -> Tensor:

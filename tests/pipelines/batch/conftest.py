@@ -18,7 +18,8 @@ CONFIDENCE = 0.6
 def brightening(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Weights that make a view brighter and expect the same cosine of each face, CONFIDENCE."""
     net = Refiner()
-    for bias, value in ((net.paint.bias, 0.3), (net.confidence.bias, math.log(CONFIDENCE / (1 - CONFIDENCE)))):
+    odds = math.log(CONFIDENCE / (1 - CONFIDENCE))
+    for bias, value in ((net.paint.bias, 0.3), (net.own_share.bias, -30.0), (net.confidence.bias, odds)):
         assert bias is not None
         nn.init.constant_(bias, value)
     nn.init.zeros_(net.confidence.weight)

@@ -30,7 +30,7 @@ def outputs(portrait: Image) -> dict[float, ViewOutput]:
     data = encode_image(portrait, ".png")
     sides = {0.0: INNER, MARGIN: SIDE, 1.0: 3 * INNER}
     return {
-        margin: FrontalViews(side, masked=True, margin=margin)(Photo(data), Job("a.png", "a"))
+        margin: FrontalViews(side, for_network=True, margin=margin)(Photo(data), Job("a.png", "a"))
         for margin, side in sides.items()
     }
 

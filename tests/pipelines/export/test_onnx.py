@@ -99,7 +99,7 @@ def test_a_refiners_file_has_faces_and_confidence_of_any_side(tmp_path: Path, ru
     pytest.importorskip("onnxscript", reason="the extra onnx is not installed")
     torch.manual_seed(0)
     net = Refiner().eval()
-    for layer in (net.paint, net.shift):
+    for layer in (net.paint, net.shift, net.own_share):
         nn.init.normal_(layer.weight, std=0.1)
     card = dataclasses.replace(CARD, architecture="refiner", image_size=128, load_size=None, shape={})
     save_generator(tmp_path / "generator.safetensors", net, card)
@@ -112,10 +112,11 @@ def test_a_refiners_file_has_faces_and_confidence_of_any_side(tmp_path: Path, ru
     about = {value.name: value.shape for value in session.get_outputs()}
     assert about == {"face": ["batch", 3, "size", "size"], "confidence": ["batch"]}
     for count, side in ((1, 256), (3, 90)):
-        view, seen = torch.rand(count, 3, side, side) * 2 - 1, torch.rand(count, 1, side, side)
+        inputs = {"view": torch.rand(count, 3, side, side) * 2 - 1, "visibility": torch.rand(count, 1, side, side)}
+        inputs["unmirrored"] = -inputs["view"]
         with torch.inference_mode():
-            wanted = net(view, seen)
-        face, confidence = session.run(None, {"view": view.numpy(), "visibility": seen.numpy()})
+            wanted = net(*inputs.values())
+        face, confidence = session.run(None, {name: values.numpy() for name, values in inputs.items()})
         np.testing.assert_allclose(face, wanted.image, atol=1e-4)
         np.testing.assert_allclose(confidence, wanted.confidence, atol=1e-4)
 

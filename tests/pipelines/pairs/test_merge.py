@@ -10,19 +10,19 @@ from tests.conftest import FRONTALIZE, Run, tree
 from tests.killing import end_halfway
 from tests.pipelines.pairs.imported import drawn, table
 from toolkit.records.labels import write_labels
-from toolkit.records.subjects import mask_of, read_pairs
+from toolkit.records.subjects import read_pairs, view_parts_of
 
 CELLS = ("file", "subject", "role")
 
 
-def paired(root: Path, people: dict[str, str], seed: int, masks: bool = False) -> Path:
+def paired(root: Path, people: dict[str, str], seed: int, view_parts: bool = False) -> Path:
     """A set of drawn pictures.
 
     Args:
         root: of the set.
         people: the person of each subject, empty for none.
         seed: of the pictures.
-        masks: write a mask beside each input.
+        view_parts: write what lies beside a frontal view, too.
     """
     rows = list[dict[str, object]]()
     for number, (subject, person) in enumerate(people.items()):
@@ -30,8 +30,9 @@ def paired(root: Path, people: dict[str, str], seed: int, masks: bool = False) -
             drawn(root / file, seed=100 * seed + 3 * number + len(rows))
             row = {"file": file, "subject": subject, "role": "input" if "/" in file else "target"}
             rows.append(row | {"person": person, "light": seed})
-            if masks and "/" in file:
-                (root / mask_of(file)).write_bytes(b"mask of " + file.encode())
+            if view_parts and "/" in file:
+                for part in view_parts_of(file):
+                    (root / part).write_bytes(part.encode())
     write_labels(root, rows)
     return root
 
@@ -44,14 +45,14 @@ def photos_in(out: Path) -> int:
 def sets(tmp_path: Path) -> list[Path]:
     """Two sets. Both have a subject ann, and subjects of other names that show one person, bea."""
     first = paired(tmp_path / "studio", {"ann": "", "bea-1": "bea"}, 1)
-    return [first, paired(tmp_path / "street", {"ann": "", "bea-2": "bea", "cid": ""}, 2, masks=True)]
+    return [first, paired(tmp_path / "street", {"ann": "", "bea-2": "bea", "cid": ""}, 2, view_parts=True)]
 
 
 def test_all_files_are_linked_and_people_keep_their_names(sets: list[Path], run: Run, tmp_path: Path) -> None:
     out = tmp_path / "out"
     result = run("pairs", "merge", *sets, out, "--json")
     assert result.exit_code == 0, result.stderr
-    assert json.loads(result.stdout) == {"out": str(out), "pairs": 10, "people": 3, "files": 21}
+    assert json.loads(result.stdout) == {"out": str(out), "pairs": 10, "people": 3, "files": 27}
     assert {pair.subject for pair in read_pairs(out)} == {"ann-studio", "ann-street", "bea-1", "bea-2", "cid"}
     rows = table(out)
     assert len(rows) == 15
@@ -67,8 +68,9 @@ def test_all_files_are_linked_and_people_keep_their_names(sets: list[Path], run:
         assert (out / f"{subject}.jpg").samefile(root / f"{own}.jpg")
         assert (out / subject / "b.jpg").samefile(root / own / "b.jpg")
         assert [rows[f"{subject}/a.jpg"][cell] for cell in CELLS] == [f"{subject}/a.jpg", subject, "input"]
-    assert (out / "ann-street" / "a.mask").read_bytes() == b"mask of ann/a.jpg"
-    assert not (out / "ann-studio" / "a.mask").exists()
+    for part in ("a.mask", "a.unmirrored"):
+        assert (out / "ann-street" / part).read_bytes() == b"ann/" + part.encode()
+        assert not (out / "ann-studio" / part).exists()
     assert run("pairs", "split", out, "--val", "1").exit_code == 0
     assert len({pair.subject for pair in read_pairs(out / "val")}) in (1, 2)  # both of ann, both of bea, or cid
 

@@ -15,7 +15,7 @@ from tests.pipelines.pairs.imported import codes, drawn, table
 from toolkit.photos.decode import read_photo
 from toolkit.photos.types import Image
 from toolkit.records.labels import read_labels, write_labels
-from toolkit.records.subjects import mask_of, read_pairs
+from toolkit.records.subjects import mask_of, read_pairs, unmirrored_of
 
 SIZE = 64  # px
 NAMES = ("003_frontal", "003_left_3quarter", "030_frontal", "030_left_profile")
@@ -59,7 +59,8 @@ def test_inputs_are_views_of_the_set_s_inputs_with_masks(drawn_views: Path) -> N
     for pair in pairs:
         view, target = (read_photo(drawn_views / name).astype(int) for name in (pair.input, pair.target))
         mask = read_photo(drawn_views / mask_of(pair.input))[..., 0].astype(int)
-        assert view.shape == target.shape == (SIZE, SIZE, 3) and mask.shape == (SIZE, SIZE)
+        unmirrored = read_photo(drawn_views / unmirrored_of(pair.input))
+        assert view.shape == target.shape == unmirrored.shape == (SIZE, SIZE, 3) and mask.shape == (SIZE, SIZE)
         assert np.abs(view - target)[10:55, 16:48].mean() < 50  # the face is where the frontal photo has it
         assert (
             mask[20:46, 34:52].mean() > mask[20:46, 12:30].mean() + 20

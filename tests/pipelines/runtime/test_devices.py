@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from models.frontal_view import FrontalViews
 from pipelines.batch import network
 from pipelines.batch.config import FrontalizeConfig
 from pipelines.batch.network import Frontalizer
@@ -42,7 +43,7 @@ def test_views_drawn_on_the_networks_device_give_the_same_faces(
     assert len(frontalized(photos / "ann", tmp_path / "by workers", model=model, device="cpu")) == 3
     drawn: list[int] = []
 
-    def seen(drawer: ViewRenderer, layouts: list[ViewInputs]) -> tuple[torch.Tensor, torch.Tensor]:
+    def seen(drawer: ViewRenderer, layouts: list[ViewInputs]) -> FrontalViews:
         drawn.append(len(layouts))
         return draw(drawer, layouts)
 

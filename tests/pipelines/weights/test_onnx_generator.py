@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file
 
-from pipelines.photo_jobs.views import as_mask
+from pipelines.photo_jobs.views import network_inputs
 from pipelines.weights.card import read_card
 from pipelines.weights.checkpoint import load_generator
 from pipelines.weights.generator import BUILT_IN, GeneratedFace, open_generator, weights_path
@@ -29,29 +29,29 @@ from toolkit.photos.types import Image
 from toolkit.views.frontal import frontal_view
 
 REFINER = weights_path("refiner")
-Views = list[tuple[Image, Image]]
+Views = list[list[Image]]
 
 
 @pytest.fixture(scope="module")
 def views() -> dict[int, Views]:
-    """Frontal views of the London faces and their visibility, by side."""
+    """What the refiner takes of the London faces, by side."""
     finder, found = open_landmarker(), {}
     photos = [read_photo(path) for path in sorted(FACES.glob("*.jpg"))]
     faces = [(photo, finder.find(photo)[0]) for photo in photos]
     for size in (96, 128, 256):
-        drawn = (frontal_view(photo, face, size) for photo, face in faces)
-        found[size] = [(view, as_mask(visibility)) for view, visibility in drawn]
+        found[size] = [network_inputs(frontal_view(photo, face, size)) for photo, face in faces]
     return found
 
 
 @pytest.mark.parametrize("size", [96, 128, 256])
 def test_the_network_gives_torchs_numbers(size: int, views: dict[int, Views]) -> None:
     net, card = load_generator(REFINER, torch.device("cpu"))
-    images = normalize(np.stack([view for view, _ in views[size]]), card.normalization)
-    masks = np.stack([mask for _, mask in views[size]])[:, None].astype(np.float32) / 255
-    actual, confidence = OnnxNetwork(REFINER.with_suffix(".onnx"))(images, masks)
+    images, masks, unmirrored = (np.stack(parts) for parts in zip(*views[size], strict=True))
+    images, unmirrored = (normalize(part, card.normalization) for part in (images, unmirrored))
+    inputs = images, masks[:, None].astype(np.float32) / 255, unmirrored
+    actual, confidence = OnnxNetwork(REFINER.with_suffix(".onnx"))(*inputs)
     with torch.inference_mode():
-        wanted, _, expected = net(torch.from_numpy(images), torch.from_numpy(masks))
+        wanted, _, expected = net(*(torch.from_numpy(part) for part in inputs))
     np.testing.assert_allclose(confidence, expected, atol=1e-4, rtol=0)
     assert np.ptp(confidence) > 0.01  # it differs between faces
     assert np.abs(images - wanted.numpy()).max() > 0.1  # it does change the views

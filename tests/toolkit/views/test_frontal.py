@@ -14,7 +14,7 @@ from toolkit.views.rotate import rotate_view
 
 def test_a_frontal_face_stays_itself(head_photo: Image, face: Face, landmarker: Landmarker) -> None:
     [crop] = align_photo(head_photo, landmarker, AlignConfig(size=128))
-    view, visibility = frontal_view(head_photo, face, 128)
+    view, visibility, _ = frontal_view(head_photo, face, 128)
     assert view.shape == (128, 128, 3)
     assert visibility.shape == (128, 128)
     assert 0 <= visibility.min() <= visibility.max() <= 1
@@ -24,10 +24,12 @@ def test_a_frontal_face_stays_itself(head_photo: Image, face: Face, landmarker: 
 
 def test_the_near_half_is_visible_and_the_far_half_mirrored(head_photo: Image, face: Face) -> None:
     view = rotate_view(head_photo, face, 60)  # to the subject's left: their right half is near
-    frontal, visibility = frontal_view(view.image, Face(view.landmarks, None), 128)
+    frontal, visibility, unmirrored = frontal_view(view.image, Face(view.landmarks, None), 128)
     assert visibility[:, 20:56].mean() > 3 * visibility[:, 72:108].mean()
     middle = frontal[30:110, 30:98].astype(float)
     assert np.abs(middle - middle[:, ::-1]).mean() < 12
+    differs = np.abs(unmirrored.astype(float) - frontal).mean(axis=2)
+    assert differs[:, 30:56].mean() < 2 < 10 < differs[:, 72:98].mean()
 
 
 def test_no_color_of_the_background_is_in_the_texture(head_photo: Image, face: Face) -> None:

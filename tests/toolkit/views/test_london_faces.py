@@ -36,7 +36,7 @@ def views(landmarker: Landmarker) -> dict[str, tuple[Image, NDArray[np.float32]]
     for name in TURNED:
         photo = read_photo(FACES / f"{name}.jpg")
         [crop] = align_photo(photo, landmarker, AlignConfig(size=SIDE))
-        made[name] = frontal_view(photo, crop.face, SIDE)
+        made[name] = frontal_view(photo, crop.face, SIDE)[:2]
     return made
 
 
@@ -50,7 +50,7 @@ def similarity(one: Image, other: Image, where: NDArray[np.bool_]) -> float:
 def test_the_view_of_a_turned_face_is_frontal_and_in_place(name: str, landmarker: Landmarker) -> None:
     room, photo = SIDE // 2, read_photo(FACES / f"{name}.jpg")
     [crop] = align_photo(photo, landmarker, AlignConfig(size=SIDE))
-    view, _ = frontal_view(photo, crop.face, SIDE, border=room)
+    view = frontal_view(photo, crop.face, SIDE, border=room).image
     [face] = landmarker.find(view)
     assert abs(head_pose(face.landmarks).yaw) < 6  # measured 2.2 at most; the photos are turned by 36 to 90
     midpoint, chin = (np.array(chin_crop_points(face.landmarks - [room, room, 0])) + 0.5) / SIDE
@@ -84,7 +84,7 @@ def test_there_and_back(crops: dict[str, AlignedCrop]) -> None:
             view = head.view(turn).image
             [face] = landmarker.find(view)
             off.append(abs(head_pose(face.landmarks).yaw - crops[person].pose.yaw - turn))
-            back, visibility = frontal_view(view, averaged(view, face), SIDE)
+            back, visibility, _ = frontal_view(view, averaged(view, face), SIDE)
             values.append(similarity(crops[person].image, back, visibility > 0.3))
     assert np.mean(similar[30]) > 0.78  # measured .815
     assert np.mean(similar[45]) > 0.74  # measured .779

@@ -94,9 +94,9 @@ def test_a_refined_face_joins_without_a_step(turned: Image, landmarker: Landmark
     [face] = landmarker.find(turned)
     plain = prepare_paste(turned, face, 128)
     assert plain.border == round(BORDER * 128)
-    view, visibility = plain.network_inputs
+    view, visibility, unmirrored = plain.network_inputs
     assert view.shape == (128, 128, 3)
-    assert visibility.shape == (128, 128)
+    assert visibility.shape == (128, 128) and unmirrored.shape == view.shape
     brighter = plain.with_refined(np.asarray(np.minimum(view, 215) + 40, np.uint8))
     edge = slice(plain.border, plain.border + 1)
     assert np.abs(brighter.image[edge].astype(int) - plain.image[edge]).max() <= 3

@@ -85,7 +85,7 @@ def test_there_and_back_on_london_faces(shared: Path) -> None:
             faces = landmarker.find(view)
             found.append(len(faces))
             if faces:
-                back, visibility = frontal_view(view, average(view, faces[0]), 128)
+                back, visibility, _ = frontal_view(view, average(view, faces[0]), 128)
                 _, same = structural_similarity(crop.image, back, channel_axis=2, full=True)
                 values.append(float(same.mean(axis=2)[visibility > 0.3].mean()))
     assert np.mean(found) > 0.9

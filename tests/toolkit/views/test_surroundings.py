@@ -43,7 +43,7 @@ def test_a_face_that_looks_at_the_camera_stays_as_it_is(landmarker: Landmarker) 
     crops = {person: crop_with_border(photos[person], face).astype(int) for person, face in faces.items()}
     for person in people:
         inputs = prepare_view(photos[person], faces[person], SIZE, "chin", BORDER)
-        for drawn in (inputs.background, render_view(inputs, SIDE, BORDER)[0]):
+        for drawn in (inputs.background, render_view(inputs, SIDE, BORDER).image):
             off = {other: np.abs(drawn - crop).mean() for other, crop in crops.items()}
             assert off.pop(person) < 2.5  # two ways of resampling
             assert min(off.values()) > 10
@@ -82,5 +82,5 @@ def test_the_color_of_the_textures_first_pixel_is_not_on_the_rim(turned: dict[st
         texture = np.full_like(inputs.texture, 100)
         texture[:1, :1] = [255, 0, 255]
         even = replace(inputs, texture=texture, background=np.full_like(inputs.background, 100))
-        image, _ = render_view(even, SIDE)
+        image = render_view(even, SIDE).image
         assert np.abs(image.astype(int) - 100).max() <= 3

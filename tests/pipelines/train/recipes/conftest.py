@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from tests.conftest import Run
 from toolkit.photos.files import encode_image
 from toolkit.records.labels import write_labels
-from toolkit.records.subjects import mask_of
+from toolkit.records.subjects import mask_of, unmirrored_of
 
 
 @pytest.fixture(scope="module")
@@ -24,6 +24,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory, portrait: NDArray[np.uint8
             (root / name).write_bytes(encode_image(np.roll(face, shift // 3, axis=1), ".jpg"))
             if "/" in name:
                 (root / mask_of(name)).write_bytes(encode_image(face[:, :, 0], ".png"))
+                (root / unmirrored_of(name)).write_bytes(encode_image(face, ".jpg"))
             row = {"file": name, "subject": person, "role": "input" if "/" in name else "target", "yaw": yaw}
             lamp = {"light": 10 * number, "light_strength": 0.5} if yaw else {}
             rows.append(row | lamp | {"attr_Male": number % 2, "attr_Smiling": 1})

@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,8 @@ from numpy.typing import NDArray
 from models.recognizers.identity_encoder import IdentityEncoder, info_nce, random_recolor, random_warp
 from models.refiner import Refiner
 from pipelines.train.data.batches import BatchSpec, PairBatch
-from pipelines.train.recipes.refiner import recolor_pairs
+from pipelines.train.recipes.recipe import require
+from pipelines.train.recipes.refiner import recolor_pairs, reshape_pairs
 from pipelines.weights.checkpoint import GeneratorCard, save_generator
 from pipelines.weights.generator import weights_path
 from pipelines.weights.normalization import Normalization
@@ -21,9 +23,10 @@ from tests.conftest import Run
 from tests.faces import FACES
 from toolkit.photos.decode import read_photo
 from toolkit.photos.degrade import degrade
-from toolkit.records.subjects import mask_of, read_pairs
+from toolkit.records.subjects import mask_of, read_pairs, unmirrored_of, view_parts_of
 
 YAWS = "--yaws=-50,0,70"
+PARTS = ("input", "target", "visibility", "unmirrored")
 
 
 @pytest.fixture(scope="module")
@@ -48,12 +51,15 @@ def weights(tmp_path: Path) -> Path:
     card = GeneratorCard(
         architecture="refiner", image_size=128, template="chin", normalization=Normalization(), recipe="refiner", step=0
     )
-    save_generator(path, Refiner(), card)
+    net = Refiner()
+    assert net.own_share.bias is not None
+    torch.nn.init.constant_(net.own_share.bias, -30.0)
+    save_generator(path, net, card)
     return path
 
 
 @pytest.mark.slow
-def test_round_trip_views_have_masks(returned: Path) -> None:
+def test_round_trip_views_have_masks_and_unmirrored_views(returned: Path) -> None:
     pairs = read_pairs(returned)
     assert {Path(pair.input).name[:7] for pair in pairs} >= {"yaw-050", "yaw+000"}  # at 70 the mesh may fail
     for pair in pairs:
@@ -61,6 +67,12 @@ def test_round_trip_views_have_masks(returned: Path) -> None:
         mask = read_photo(returned / mask_of(pair.input))[..., 0].astype(int)
         assert view.shape == target.shape == (96, 96, 3)
         assert mask.shape == (96, 96)
+        unmirrored = read_photo(returned / unmirrored_of(pair.input)).astype(int)
+        assert unmirrored.shape == view.shape
+        clear = mask > 0.9 * mask.max()
+        assert np.abs(unmirrored - view)[clear].mean() < 3  # the half that the photo shows is the same in both
+        if not pair.input.startswith("yaw+000"):
+            assert np.abs(unmirrored - view)[~clear].mean() > np.abs(unmirrored - view)[clear].mean()
         middle = np.abs(view - target)[20:75, 26:70].mean()
         assert middle < 45  # the face is back where it was
         left, right = mask[30:68, 48:75].mean(), mask[30:68, 21:48].mean()  # the subject's left is the image's right
@@ -75,11 +87,12 @@ def test_round_trip_views_have_masks(returned: Path) -> None:
 
 
 @pytest.mark.slow
-def test_masks_are_split_with_their_views(returned: Path, run: Run) -> None:
+def test_masks_and_unmirrored_views_are_split_with_their_views(returned: Path, run: Run) -> None:
     assert run("pairs", "split", returned, "--val", "1").exit_code == 0
     for part in ("train", "val"):
         for pair in read_pairs(returned / part):
-            assert (returned / part / mask_of(pair.input)).samefile(returned / mask_of(pair.input))
+            for name in view_parts_of(pair.input):
+                assert (returned / part / name).samefile(returned / name)
 
 
 def test_degrade_needs_round_trip_views(tmp_path: Path, photos: Path, run: Run) -> None:
@@ -109,13 +122,36 @@ def test_random_warps_are_small_and_differ() -> None:
     torch.testing.assert_close(random_warp(torch.ones(2, 3, 64, 64)), torch.ones(2, 3, 64, 64))
 
 
+def same_images(count: int) -> PairBatch:
+    """Return noise as view, portrait and unmirrored view alike, the red channel as visibility."""
+    images = torch.rand(count, 3, 64, 64)
+    return PairBatch(
+        images, images.clone(), torch.arange(count), visibility=images[:, :1].clone(), unmirrored=images.clone()
+    )
+
+
 def test_view_and_portrait_are_recolored_alike() -> None:
     torch.manual_seed(0)
-    images = torch.rand(64, 3, 64, 64) * 2 - 1
-    batch = recolor_pairs(PairBatch(images, images.clone(), torch.arange(64)), 0.6)
+    before = same_images(64)
+    batch = recolor_pairs(before, 0.6)
     assert torch.equal(batch.input, batch.target)
-    changed = (batch.input != images).flatten(1).any(dim=1).float().mean()
+    assert torch.equal(batch.input, require(batch.unmirrored))
+    changed = (batch.input != before.input).flatten(1).any(dim=1).float().mean()
     assert 0.4 < changed < 0.8
+
+
+def test_view_and_portrait_are_reshaped_alike_and_both_halves_too() -> None:
+    torch.manual_seed(0)
+    before = same_images(64)
+    batch = reshape_pairs(before, 0.5)
+    assert torch.equal(batch.input, batch.target)
+    assert torch.equal(batch.input, require(batch.unmirrored))
+    torch.testing.assert_close(require(batch.visibility), batch.input[:, :1].clamp(min=0))
+    moved = ((batch.input - before.input).flatten(1).abs().mean(dim=1) > 0.01).float().mean()
+    assert 0.3 < moved < 0.7
+    symmetric = replace(before, **{name: getattr(before, name) + getattr(before, name).flip(-1) for name in PARTS})
+    reshaped = reshape_pairs(symmetric, 1).target
+    torch.testing.assert_close(reshaped, reshaped.flip(-1), atol=1e-4, rtol=0)
 
 
 def test_batch_refines_by_default_with_built_in_weights(tmp_path: Path, run: Run) -> None:
@@ -143,7 +179,7 @@ def test_masks_are_refused_with_color_augmentation() -> None:
     from pipelines.train.data.augment import Augment
 
     with pytest.raises(ValueError, match="only load_size and flip"):
-        BatchSpec(mask=True, augment=Augment(brightness=0.1))
+        BatchSpec(view_parts=True, augment=Augment(brightness=0.1))
 
 
 @pytest.mark.slow
