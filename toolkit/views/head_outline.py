@@ -16,12 +16,8 @@ Region = NDArray[np.bool_]
 PIXELS_PER_UNIT = 33.0  # working resolution in pixels per unit of head coordinates: a nose tip is three pixels wide
 GRABCUT_ITERATIONS = 2
 FOREGROUND = (cv2.GC_FGD, cv2.GC_PR_FGD)  # GrabCut's labels of certain and of probable foreground
+CLEARANCE = 0.06  # head coordinates: this far ahead of the mesh's profile every pixel is background
 MIN_CHEEK_X = 0.12  # head coordinates: vertices this far from the midline lie on the face, however wrong the nose is
-
-# Distance ahead of the mesh's profile, in head coordinates, from which every pixel is background; by the sine of the
-# yaw. Up to 35 degrees the far cheek can lie there, from 45 degrees it cannot; from 60 degrees the mesh's profile is
-# close to the contour.
-YAW_SINES, CLEARANCE = (0.57, 0.7, 0.83, 0.87), (0.25, 0.12, 0.12, 0.06)
 
 HAIR_MAX_AHEAD = -0.35  # head coordinates, relative to the profile: only farther back is the network trusted for hair
 MAX_NOTCH = 0.05  # head coordinates: narrower gaps in the outline are shadows between the lips, not background
@@ -38,7 +34,7 @@ def head_outline_mask(photo: Image, mesh: Points, fit: Fit, probability: Mask) -
     Args:
         photo: (H, W, 3) RGB uint8.
         mesh: (468, 2) pixels.
-        fit: of that mesh, the head turned by 30 degrees or more.
+        fit: of that mesh, the head turned as :func:`toolkit.views.profile_contour.is_turned` says.
         probability: (H, W) 0 to 1, from :func:`toolkit.views.segmentation.person_probability`.
 
     Returns:
@@ -92,11 +88,10 @@ def _initial_labels(
         ahead: (H, W) distance ahead of the profile line, head coordinates.
         unit: pixels per unit of head coordinates.
     """
-    clearance = float(np.interp(abs(fit.rotation[2, 0]), YAW_SINES, CLEARANCE))
     labels = np.where(_is_person(person, cheek), cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
-    labels[ahead > clearance] = cv2.GC_BGD
+    labels[ahead > CLEARANCE] = cv2.GC_BGD
     reliable = float(np.median(person[cheek])) > RELIABLE_PROBABILITY
-    if reliable and _share_in_photo(points, fit, person.shape, clearance * unit) < MIN_PROFILE_IN_PHOTO:
+    if reliable and _share_in_photo(points, fit, person.shape, CLEARANCE * unit) < MIN_PROFILE_IN_PHOTO:
         labels[person < BACKGROUND_PROBABILITY] = cv2.GC_BGD
     labels[cheek] = cv2.GC_FGD
     return labels

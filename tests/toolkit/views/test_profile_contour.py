@@ -10,7 +10,7 @@ from toolkit.views.segmentation import person_mask
 
 
 def test_a_mesh_beyond_the_contour_is_moved_inside(head_photo: Image, face: Face) -> None:
-    view = rotate_view(head_photo, face, 60)
+    view = rotate_view(head_photo, face, 66)
     wide = view.landmarks.copy()
     wide[:, 0] += 0.08 * face.size  # where it faces: beyond the contour
     fit = fit_shape(wide)
