@@ -85,7 +85,7 @@ def test_built_in_weights_can_be_exported_too(tmp_path: Path) -> None:
     from pipelines.export.onnx import OnnxExport
 
     exporting = OnnxExport(Path("refiner"), tmp_path / "net.onnx")
-    assert list(exporting.inputs) == ["view", "visibility"]
+    assert list(exporting.inputs) == ["view", "visibility", "unmirrored"]
     assert list(exporting.outputs) == ["face", "confidence"]
     for each in exporting.inputs.values():
         drawn = each.draw(3, 96)
@@ -130,7 +130,8 @@ def test_the_built_in_file_is_what_the_command_writes(tmp_path: Path, run: Run) 
     shipped = weights_path("refiner").with_suffix(".onnx")
     stored, views = [], []
     random = np.random.default_rng(0)
-    view, seen = random.uniform(-1, 1, (2, 3, 80, 80)), random.random((2, 1, 80, 80))
+    view, seen, plain = (random.uniform(low, 1, (2, planes, 80, 80)) for low, planes in ((-1, 3), (0, 1), (-1, 3)))
+    inputs = {"view": view, "visibility": seen, "unmirrored": plain}
     for path in (shipped, tmp_path / "net.onnx"):
         graph = onnx.load(path).graph
         weights = {tensor.name: tensor.raw_data for tensor in graph.initializer if tensor.name.endswith(".half")}
@@ -138,7 +139,7 @@ def test_the_built_in_file_is_what_the_command_writes(tmp_path: Path, run: Run) 
             (weights, [(value.name, value.type, value.doc_string) for value in (*graph.input, *graph.output)])
         )
         session = onnxruntime.InferenceSession(path)
-        views += session.run(None, {"view": view.astype(np.float32), "visibility": seen.astype(np.float32)})
+        views += session.run(None, {name: values.astype(np.float32) for name, values in inputs.items()})
     assert stored[0] == stored[1] and len(stored[0][0]) > 50
     for shipped_output, written_output in zip(views[:2], views[2:], strict=True):
         np.testing.assert_allclose(shipped_output, written_output, atol=1e-6)
