@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipelines.photo_jobs.views import ViewLandmarker, network_inputs
+from pipelines.photo_jobs.views import ViewLandmarker
 from pipelines.weights.generator import Generator, open_generator
 from toolkit.crops.align import AlignConfig, align_photo
 from toolkit.photos.decode import Photo, read_bytes
@@ -27,7 +27,7 @@ def column(turned: Path, frontal: Path, landmarker: ViewLandmarker, refiner: Gen
     [crop] = align_photo(photo, landmarker.landmarker, config)
     [truth] = align_photo(Photo(read_bytes(frontal)), landmarker.landmarker, config)
     view = landmarker.frontal_view(photo, crop, SIDE)
-    [refined] = refiner([network_inputs(view)])
+    [refined] = refiner([view.network_inputs])
     return np.vstack([crop.image, view.image, refined.image, truth.image])
 
 

@@ -17,7 +17,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.photo_jobs.views import network_inputs
 from pipelines.weights.generator import Generator, open_generator
 from toolkit.errors import PhotoRejected
 from toolkit.faces.face import Face
@@ -51,7 +50,7 @@ def geometric(photo: Image, face: Face) -> Image:
 
 def refined(photo: Image, face: Face, refiner: Generator) -> Image:
     """The frontal view, refined as `batch` does it, within the geometric one."""
-    [(made, _)] = refiner([network_inputs(frontal_view(photo, face, refiner.card.image_size))])
+    [(made, _)] = refiner([frontal_view(photo, face, refiner.card.image_size).network_inputs])
     shape = frontal_shape(fit_shape(face.landmarks))
     from_chin = np.vstack([crop_matrix(shape, len(made), "chin"), [0, 0, 1]])
     to_frame = np.vstack([crop_matrix(shape, CROP_SIDE, "arcface"), [0, 0, 1]])

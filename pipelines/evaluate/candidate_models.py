@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from pipelines.evaluate.pair_worker import LoadedPair
 from pipelines.photo_jobs.crops import resize_square
-from pipelines.photo_jobs.views import network_inputs
 from pipelines.weights.generator import BUILT_IN, Generator, open_generator, weights_path
 from toolkit.errors import CheckpointError
 from toolkit.photos.types import Image
@@ -103,7 +102,7 @@ def load_candidate_model(
 
 
 def _refine_views(generator: Generator, pairs: Sequence[LoadedPair]) -> list[Image | None]:
-    views = {pair.number: network_inputs(pair.view) for pair in pairs if pair.view is not None}
+    views = {pair.number: pair.view.network_inputs for pair in pairs if pair.view is not None}
     faces = generator(list(views.values())) if views else []
     images = {number: face.image for number, face in zip(views, faces, strict=True)}
     return [images.get(pair.number) for pair in pairs]

@@ -13,7 +13,6 @@ from pipelines.pairs.dataset_card import FILE_HASH, write_labels_and_card
 from pipelines.pairs.round_trip import RoundTrip
 from pipelines.photo_jobs.job import PhotoOutput, run_photo_jobs
 from pipelines.photo_jobs.landmarkers import worker_landmarker
-from pipelines.photo_jobs.views import network_inputs
 from pipelines.runtime.config import BulkConfig
 from pipelines.runtime.image_writer import OutputFormat, encode_output
 from pipelines.runtime.interrupt import Stop
@@ -77,7 +76,7 @@ class ViewsOutput(PhotoOutput):
 
     def add_view(self, view: FrontalView) -> None:
         """Add the view of a round trip."""
-        image, mask, unmirrored = network_inputs(view)
+        image, mask, unmirrored = view.network_inputs
         self.images.append(image)
         self.masks.append(mask)
         self.unmirrored.append(unmirrored)

@@ -2,9 +2,6 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from pipelines.photo_jobs.job import PhotoOutput
 from pipelines.photo_jobs.landmarkers import worker_landmarker
 from pipelines.runtime.plan import Job
@@ -79,7 +76,7 @@ class FrontalViews:
 
     Args:
         size: side of the views with their border, pixels.
-        for_network: add the other inputs of a network; see :func:`network_inputs`.
+        for_network: add the other inputs of a network; see :class:`toolkit.views.frontal.FrontalView`.
         margin: the border, as a share of the side of the square inside.
     """
 
@@ -93,15 +90,5 @@ class FrontalViews:
         [crop] = align_photo(photo, self._landmarker.landmarker, self._config)
         border = self._border
         view = self._landmarker.frontal_view(photo, crop, self._config.size - 2 * border, border)
-        images = network_inputs(view) if self._for_network else [view.image]
+        images = view.network_inputs if self._for_network else [view.image]
         return ViewOutput(images, [crop.ledger_row()], border=border)
-
-
-def network_inputs(view: FrontalView) -> list[Image]:
-    """Return what the refiner takes: view, (S, S, 3), visibility, (S, S), unmirrored view, (S, S, 3); all uint8."""
-    return [view.image, as_mask(view.visibility), view.unmirrored]
-
-
-def as_mask(visibility: NDArray[np.float32]) -> Image:
-    """Visibility from 0 to 1 as it is stored, 0 to 255."""
-    return np.asarray(np.round(255 * visibility), np.uint8)

@@ -48,8 +48,8 @@ class Generator(Protocol):
 
         Args:
             photos: for each its crop, (S, S, 3) RGB, S the attribute ``side``; or, where it takes frontal views, the
-                images of :func:`pipelines.photo_jobs.views.network_inputs`, or on a GPU the view's inputs. All must
-                be of one kind.
+                ``network_inputs`` of :class:`toolkit.views.frontal.FrontalView`, or on a GPU the view's inputs. All
+                must be of one kind.
 
         Returns:
             Faces of the card's size, or of the size of the views.

@@ -57,6 +57,16 @@ class FrontalView(NamedTuple):
     visibility: NDArray[np.float32]  # (S, S) how well the photo shows each pixel: 1 facing the camera, 0 hidden
     unmirrored: Image  # (S, S, 3) RGB uint8: the same without mirroring; pixels of little visibility are stretched
 
+    @property
+    def mask(self) -> Image:
+        """The visibility as it is stored, (S, S) uint8, 0 to 255."""
+        return np.asarray(np.round(255 * self.visibility), np.uint8)
+
+    @property
+    def network_inputs(self) -> list[Image]:
+        """What the refiner takes, all uint8: the view, (S, S, 3), its mask, (S, S), and the unmirrored view."""
+        return [self.image, self.mask, self.unmirrored]
+
 
 @dataclass(frozen=True, slots=True)
 class ViewInputs:

@@ -49,7 +49,7 @@ class PasteableView:
     """A frontal view with a border, and what is needed to paste it into its photo."""
 
     image: Image  # (S, S, 3) RGB: the square of the chin template and a border around it
-    visibility: NDArray[np.uint8]  # (S, S) 0 to 255: how well the photo shows each pixel
+    mask: NDArray[np.uint8]  # (S, S) visibility, 0 to 255: how well the photo shows each pixel
     unmirrored: Image  # (S, S, 3) RGB: the view without mirroring
     border: int  # pixels
     scale: float  # pixels of the view per pixel of the photo
@@ -62,7 +62,7 @@ class PasteableView:
     def network_inputs(self) -> tuple[Image, NDArray[np.uint8], Image]:
         """View, visibility and unmirrored view, without the border, as a network refines them."""
         square = slice(self.border, len(self.image) - self.border)
-        return self.image[square, square], self.visibility[square, square], self.unmirrored[square, square]
+        return self.image[square, square], self.mask[square, square], self.unmirrored[square, square]
 
     def with_refined(self, face: Image) -> "PasteableView":
         """Return a copy with the refined face, as large as the network's input; it fades out towards the edges."""
@@ -101,7 +101,7 @@ def prepare_paste(photo: Image, face: Face, size: int) -> PasteableView:
     matrix = crop_matrix(frontal_shape(fit_shape(face.landmarks)), size)
     return PasteableView(
         image=view.image,
-        visibility=np.asarray(np.round(255 * view.visibility), np.uint8),
+        mask=view.mask,
         unmirrored=view.unmirrored,
         border=border,
         scale=matrix_scale(crop_matrix(face.landmarks, size)),
@@ -166,7 +166,7 @@ def _view_masks(view: PasteableView) -> FloatImage:
         _distance_inside(_fill_polygon(view.view_xy[outline], len(view.image))) / side
         for outline in (face_oval(), head_outline_vertices())
     )
-    visible = view.visibility.astype(np.float32) / 255
+    visible = view.mask.astype(np.float32) / 255
     hidden = np.clip((visible[:, ::-1] - visible - HIDDEN_FROM) / (HIDDEN_FULLY - HIDDEN_FROM), 0, 1)
     hidden = np.asarray(cv2.GaussianBlur(hidden, (0, 0), MASK_BLUR * side), np.float32)
     share = hidden * np.clip(head / HEAD_FEATHER, 0, 1)

@@ -13,7 +13,6 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from pipelines.photo_jobs.views import network_inputs
 from pipelines.weights.card import read_card
 from pipelines.weights.checkpoint import load_generator
 from pipelines.weights.generator import BUILT_IN, GeneratedFace, open_generator, weights_path
@@ -38,7 +37,7 @@ def views() -> dict[int, Views]:
     photos = [read_photo(path) for path in sorted(FACES.glob("*.jpg"))]
     faces = [(photo, finder.find(photo)[0]) for photo in photos]
     for size in (96, 128, 256):
-        found[size] = [network_inputs(frontal_view(photo, face, size)) for photo, face in faces]
+        found[size] = [frontal_view(photo, face, size).network_inputs for photo, face in faces]
     return found
 
 
@@ -84,12 +83,12 @@ def assert_same(faces: list[GeneratedFace], others: list[GeneratedFace]) -> None
 
 
 def test_without_torch_the_faces_are_the_same(views: dict[int, Views], tmp_path: Path) -> None:
-    np.savez(tmp_path / "views.npz", **{name: [view[part] for view in views[128]] for part, name in enumerate("abc")})
+    np.savez(tmp_path / "views.npz", *(np.stack(part) for part in zip(*views[128], strict=True)))
     script = (
         "import sys, numpy as np; sys.modules['torch'] = sys.modules['safetensors'] = None\n"
         "from pipelines.weights.generator import open_generator\n"
         "given = np.load(sys.argv[1])\n"
-        "faces = open_generator('refiner')(list(zip(*(given[name] for name in 'abc'))))\n"
+        "faces = open_generator('refiner')(list(zip(*given.values())))\n"
         "np.save(sys.argv[2], [face.image for face in faces])"
     )
     words = [sys.executable, "-c", script, str(tmp_path / "views.npz"), str(tmp_path / "faces.npy")]
