@@ -86,6 +86,7 @@ class ViewsConfig:
     size: int = 128  # side of views and targets, pixels
     variants: int = 1  # views of each photo, each degraded in another way
     degrade: float = 0.0  # strength of blur, noise and JPEG loss before the view is drawn, 0 to 1
+    new_backdrop: bool = False  # draw another backdrop behind each person
     seed: int = 0
     format: ImageFormat = "jpg"
     quality: int = 95  # of JPEG and WebP, 1 to 100

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipelines.pairs.config import ViewsConfig
 from pipelines.pairs.dataset_card import write_labels_and_card
@@ -23,12 +24,17 @@ from pipelines.runtime.config import BulkConfig
 from pipelines.runtime.interrupt import Stop
 from pipelines.runtime.plan import Job, Plan
 from pipelines.runtime.run import digest
-from toolkit.crops.align import AlignConfig, AlignedCrop, align_photo
+from toolkit.crops.align import AlignConfig, align_photo
 from toolkit.errors import ConfigError, DatasetError, PhotoRejected
+from toolkit.faces.face import Face
+from toolkit.geometry.crop import crop_matrix
 from toolkit.photos.decode import Photo
+from toolkit.photos.resample import warp_crop
+from toolkit.photos.types import Image
 from toolkit.records.labels import read_labels
 from toolkit.records.ledger import Outcome, sorted_outcomes
 from toolkit.records.subjects import read_pairs
+from toolkit.views.backdrop import draw_backdrop, replace_backdrop
 
 COPIED = ("person", "expression", "view", "age", "sex", "ethnicity")  # columns of labels.csv
 Row = dict[str, Any]
@@ -126,13 +132,23 @@ class TurnedViews:
         """
         [crop] = align_photo(photo, self._landmarker.landmarker, AlignConfig(size=self._config.size))
         row = crop.ledger_row() | self._rows[job.input]
-        if "/" not in job.stem:
-            return ViewsOutput([crop.image], [row])
-        return self._views(photo, crop, row, job)
-
-    def _views(self, photo: Photo, crop: AlignedCrop, row: Row, job: Job) -> ViewsOutput:
-        config, output = self._config, ViewsOutput([], [])
         head, found = cut_head(photo, crop)
+        if self._config.new_backdrop:
+            head = replace_backdrop(head, found.landmarks, self._backdrop_of(job))
+        if "/" in job.stem:
+            return self._views(head, found, row, job)
+        if self._config.new_backdrop:
+            size = self._config.size
+            return ViewsOutput([warp_crop(head, crop_matrix(found.landmarks, size), size)], [row])
+        return ViewsOutput([crop.image], [row])
+
+    def _backdrop_of(self, job: Job) -> NDArray[np.uint8]:
+        """Draw the colors behind a subject, the same for its target and its inputs."""
+        subject = job.stem.partition("/")[0].encode(errors="surrogateescape")
+        return draw_backdrop(np.random.default_rng([self._config.seed, 2, *subject]))
+
+    def _views(self, head: Image, found: Face, row: Row, job: Job) -> ViewsOutput:
+        config, output = self._config, ViewsOutput([], [])
         face = self._landmarker.refined(head, found)
         random = np.random.default_rng([config.seed, *job.stem.encode(errors="surrogateescape")])
         for number in range(config.variants):

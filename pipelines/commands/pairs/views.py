@@ -38,6 +38,10 @@ def views(
     degrade: Annotated[
         float, typer.Option(help="Strength of blur, noise and JPEG loss before a view is drawn, 0 to 1.")
     ] = VIEWS.degrade,
+    new_backdrop: Annotated[
+        bool,
+        typer.Option("--new-backdrop", help="Replace what is behind each subject: for photos of one studio."),
+    ] = VIEWS.new_backdrop,
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = VIEWS.seed,
     size: Annotated[int, typer.Option(help="Side of views and targets, pixels.")] = VIEWS.size,
     format: Annotated[ImageFormat, typer.Option(help="Image format of views and targets.")] = VIEWS.format,
@@ -50,7 +54,15 @@ def views(
     quiet: Quiet = False,
 ) -> None:
     """Make a training set for the refiner from a paired set: inputs are the photos' frontal views, with masks."""
-    config = ViewsConfig(size=size, variants=variants, degrade=degrade, seed=seed, format=format, quality=quality)
+    config = ViewsConfig(
+        size=size,
+        variants=variants,
+        degrade=degrade,
+        new_backdrop=new_backdrop,
+        seed=seed,
+        format=format,
+        quality=quality,
+    )
     bulk, limit, console = (
         BulkConfig(workers=workers, overwrite=overwrite, device=device),
         valid_max_rejects(max_rejects),

@@ -82,6 +82,25 @@ def test_variants_are_degraded_in_different_ways(drawn_views: Path) -> None:
     assert 0.5 < np.abs(one - other).mean() < 20
 
 
+def test_a_new_backdrop_is_the_same_behind_a_subjects_views_and_target_and_leaves_the_faces(
+    london: Path, drawn_views: Path, run: Run, tmp_path: Path
+) -> None:
+    words = ("pairs", "views", london / "set", london / "photos", tmp_path / "set", *OPTIONS, "--new-backdrop")
+    assert run(*words).exit_code == 0
+    backdrops = []
+    for pair in read_pairs(tmp_path / "set"):
+        if not pair.input.endswith("000.png"):
+            continue
+        before, after = (read_photo(root / pair.target).astype(int) for root in (drawn_views, tmp_path / "set"))
+        assert np.abs(after - before)[12:50, 20:44].mean() < 3  # the face
+        changed = np.abs(after - before).mean(axis=2) > 40
+        assert 0.02 < changed.mean() < 0.5
+        backdrops.append(np.median(after[changed], axis=0))
+        views = [read_photo(root / pair.input).astype(int) for root in (drawn_views, tmp_path / "set")]
+        assert np.abs(views[0] - views[1])[20:50, 20:44].mean() < 12
+    assert np.abs(backdrops[0] - backdrops[1]).max() > 15
+
+
 def test_another_run_skips_what_is_finished(london: Path, drawn_views: Path, run: Run, tmp_path: Path) -> None:
     out = Path(shutil.copytree(drawn_views, tmp_path / "set"))
     (out / mask_of("030/left_profile-001.png")).unlink()
