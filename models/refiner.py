@@ -17,12 +17,12 @@ MAX_SHIFT = 0.08  # of the view's side
 # Of the color correction, outside of training. All of it is nearest to the target in pixels; on photos that differ from
 # those of the training less of it keeps more of the person. What surrounds the head is not corrected at all: there the
 # network paints the background of its training photos.
-CORRECTION_SHARE = 0.7
+CORRECTION_SHARE = 0.8
 # Visibility of the face's less visible half, relative to the other's: from the first on a view is nearly the photo, and
 # stays as it is; up to the second all changes are made. These are yaws of about 13 and 33 degrees.
 FRONTAL_RATIO, TURNED_RATIO = 0.65, 0.4
 ON_HEAD = 0.1  # visibility, of a pixel or its mirror image, from which it certainly lies on the head
-SHOWN = 0.1  # visibility from which the photo's own pixels may be used in full; with less they are stretched
+SHOWN = 0.3  # visibility from which the photo's own pixels may be used in full; with less they are stretched
 OWN_SHARE_START = -2.0  # logit: training starts with little of the photo's own pixels
 _COLOR_CHANNELS, _GATE_CHANNELS = 3, 1
 
