@@ -7,7 +7,7 @@ BIN := .venv/bin
 READY := .venv/ready
 LIBRARIES := OpenCV and MediaPipe need: apt-get install libgl1 libglib2.0-0 libegl1 libgles2
 
-.PHONY: demo test test-lowest quick check lint bench
+.PHONY: demo test test-lowest quick check lint bench gpu release
 
 demo: $(READY)
 	@start=$$(date +%s); $(BIN)/frontalize demo demo && echo "make demo: $$(($$(date +%s) - start)) s"
@@ -47,6 +47,17 @@ bench: $(READY)
 	$(BIN)/python examples/bench/align.py $(PHOTOS) --bare-python $(BARE)
 	$(BIN)/python examples/bench/align.py $(PHOTOS) --bare-python $(BARE) --megapixels 12
 	$(BIN)/python examples/bench/loader.py $(PAIRS)
+
+# Checks, builds and proves wheel and source distribution; uploads nothing. examples/release/release.py --tag tags, too.
+release: $(READY)
+	$(BIN)/python examples/release/release.py
+
+# On a machine with an NVIDIA GPU: is what is claimed of GPUs true? PYTHON_GPU names a Python with what is needed, to do
+# without .venv; WORDS are those of examples/gpu/report.py, as in `make gpu WORDS=--dry`.
+PYTHON_GPU ?= $(BIN)/python
+
+gpu: $(if $(filter $(BIN)/python,$(PYTHON_GPU)),$(READY))
+	@start=$$(date +%s); $(PYTHON_GPU) -m examples.gpu.report $(WORDS) && echo "make gpu: $$(($$(date +%s) - start)) s"
 
 $(READY): pyproject.toml
 	@test -n "$(PYTHON)" || { echo "no Python 3.11 or newer found; install one, or say make PYTHON=/path/to/python"; exit 1; }

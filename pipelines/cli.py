@@ -1,5 +1,9 @@
 """The command line: one command per file in `pipelines.commands`. Start here, then read the stage of a command."""
 
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
@@ -36,14 +40,34 @@ class _Frontalize(LazyGroup):
 
     functions = COMMANDS
 
-    def invoke(self, ctx: Any) -> Any:
-        try:
-            return super().invoke(ctx)
-        except ConfigError as error:
-            from pipelines.commands.terminal.console import Console  # not above: it takes 30 ms
+    def make_context(self, *args: Any, **more: Any) -> Any:
+        with _one_line_errors():  # --help loads all commands
+            return super().make_context(*args, **more)
 
-            Console(as_json=False, quiet=False).error(f"error: {error}")
-            raise typer.Exit(2) from error
+    def invoke(self, ctx: Any) -> Any:
+        with _one_line_errors():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _one_line_errors() -> Iterator[None]:
+    try:
+        yield
+    except ConfigError as error:
+        _print_error(str(error))
+        raise typer.Exit(2) from error
+    except OSError as error:  # what the system refuses: a full disk, missing rights, a folder that is gone
+        if error.strerror is None or error.errno == errno.EPIPE:
+            raise
+        place = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
+        _print_error(f"{place}{error.strerror}; repair that and run the same command again")
+        raise typer.Exit(2) from error
+
+
+def _print_error(text: str) -> None:
+    from pipelines.commands.terminal.console import Console  # not above: it takes 30 ms
+
+    Console(as_json=False, quiet=False).error(f"error: {text}")
 
 
 class _Pairs(LazyGroup):

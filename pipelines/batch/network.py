@@ -15,7 +15,7 @@ from pipelines.batch.config import FrontalizeConfig
 from pipelines.batch.faces import faces_in_batches
 from pipelines.batch.writing import FaceOrOutcome, in_threads, load_nothing, write_faces, write_in_worker
 from pipelines.photo_jobs.crops import CROP_VERSION, AlignedCrops, WholePhotos
-from pipelines.photo_jobs.device_networks import networks_on
+from pipelines.photo_jobs.device_networks import full_precision_on, networks_on
 from pipelines.photo_jobs.gpu_inputs import GpuViews
 from pipelines.photo_jobs.job import PhotoFunction, PhotoResult, map_block, process_photo
 from pipelines.photo_jobs.pastes import PASTE_VERSION, PasteableViews
@@ -173,7 +173,8 @@ def _sha256(path: Path) -> str:
 def _finish_block(
     source: Path, out: Path, frontalizer: Frontalizer, photos: Iterable[PhotoResult[Any]]
 ) -> Iterator[Outcome]:
-    return frontalizer.finish(source, out, photos)
+    with full_precision_on(frontalizer.devices[0]):
+        yield from frontalizer.finish(source, out, photos)
 
 
 def _load_all(

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from pipelines.runtime.config import all_cores
+
+if TYPE_CHECKING:  # torch is not part of the light install
+    import torch
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +56,22 @@ def steady_rates(moments: Sequence[float], parts: int = 3) -> list[float]:
     return [(end - start) / max(moments[end] - moments[start], 1e-9) for start, end in pairwise(marks)]
 
 
-def machine(device: torch.device) -> dict[str, Any]:
+def machine(device: "torch.device") -> dict[str, Any]:
     """The machine: processor, cores, device, torch version."""
-    about = Path("/proc/cpuinfo")
-    lines = about.read_text().splitlines() if about.exists() else []
-    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    import torch
+
     gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else None
     return {
-        "processor": named[0] if named else platform.machine(),
+        "processor": processor(),
         "cores": all_cores(),
         "device": gpu or f"CPU, {torch.get_num_threads()} threads",
         "torch": torch.__version__,
     }
+
+
+def processor() -> str:
+    """The processor's name."""
+    about = Path("/proc/cpuinfo")
+    lines = about.read_text().splitlines() if about.exists() else []
+    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return named[0] if named else platform.machine()

@@ -10,7 +10,8 @@ from rich.table import Table
 
 from pipelines.batch.config import FrontalizeConfig
 from pipelines.batch.geometric import frontal_views
-from pipelines.bench.config import BenchConfig
+from pipelines.bench.config import BenchConfig, Yardstick
+from pipelines.bench.sample import choose_photos, link_photos
 from pipelines.commands.terminal.console import INTERRUPTED, Console
 from pipelines.commands.terminal.options import CORES, Device, Json, Quiet, Workers
 from pipelines.demo_photos import draw_photos
@@ -18,14 +19,19 @@ from pipelines.extras import TRAINING, require_extra
 from pipelines.runtime.config import BulkConfig
 from pipelines.runtime.interrupt import Interrupt
 from pipelines.runtime.plan import plan_photos
-from toolkit.errors import ConfigError
-from toolkit.photos.files import list_photos
-from toolkit.records.subjects import spread_over_subjects
 
 DEFAULT = BenchConfig()
 PER_WORKER = 144  # photos of the end-to-end run
 COUNTS = (1_000, 1_000_000)
 MODELS = ("geometric", "refiner")
+
+Against = Annotated[
+    Yardstick | None, typer.Option(help="Compare `align` and `batch` with a plain loop over the photos.")
+]
+PlainLandmarker = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE.task", help="A face_landmarker.task, which MediaPipe runs in the plain loop."),
+]
 
 
 def bench(
@@ -36,19 +42,30 @@ def bench(
     rounds: Annotated[int, typer.Option(help="Measured rounds; the median is reported.")] = DEFAULT.rounds,
     device: Device = DEFAULT.device,
     workers: Workers = CORES,
+    against: Against = DEFAULT.against,
+    landmarker: PlainLandmarker = DEFAULT.landmarker,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Measure the speed of each stage on this machine, and estimate 1,000 and 1,000,000 photos."""
-    require_extra("train", "bench", *TRAINING)
+    """Measure the speed of each stage on this machine, and estimate 1,000 and 1,000,000 photos.
+
+    With --against plain, run `align` and `batch` and the loop that you would write instead, one photo after the other,
+    in turn, and compare them. The photos are then as many as keep all workers busy.
+    """
+    console, bulk = Console(json, quiet), BulkConfig(workers=workers, device=device)
+    config = BenchConfig(photos=photos, rounds=rounds, device=device, against=against, landmarker=landmarker)
+    if config.against:
+        from pipelines.commands.bench_against import compare
+
+        compare(console, source, config, bulk, max(config.photos, PER_WORKER * bulk.workers))
+        return
+    require_extra("train", "bench", *TRAINING, instead="--against plain")
     from pipelines.bench.bench import NETWORK, Bench
     from pipelines.bench.photo_stages import VIEW_SIZE
     from pipelines.bench.rates import Timing, machine, steady_rates
 
-    console, bulk = Console(json, quiet), BulkConfig(workers=workers, device=device)
-    config = BenchConfig(photos=photos, rounds=rounds, device=device)
     with Interrupt() as stop, tempfile.TemporaryDirectory() as folder:
-        sample = _sample(source, Path(folder) / "drawn", config.photos)
+        sample = sample_photos(source, Path(folder) / "drawn", config.photos)
         measured = Bench(sample, Path(folder) / "views", config, bulk.workers)
         for _ in console.track(measured.run(stop), "measuring", len(measured), lambda note: note):
             pass
@@ -76,16 +93,11 @@ def bench(
     console.print_json(document)
 
 
-def _sample(source: Path | None, drawn: Path, count: int) -> list[Path]:
+def sample_photos(source: Path | None, drawn: Path, count: int) -> list[Path]:
+    """Return at most ``count`` photos of a folder, or photos drawn into ``drawn``."""
     if source is None:
         draw_photos(drawn, faceless=False)
-    elif not source.is_dir():
-        raise ConfigError(f"SRC {source}: no such folder; leave it out for drawn photos")
-    folder = source or drawn
-    found = list_photos(folder)[0]
-    if not found:
-        raise ConfigError(f"SRC {folder}: no photo in it; leave it out for drawn ones")
-    return [(folder / name).resolve() for name in spread_over_subjects(found, count)]
+    return choose_photos(source or drawn, count)
 
 
 def _end_to_end(
@@ -96,12 +108,7 @@ def _end_to_end(
     from pipelines.bench.photo_stages import VIEW_SIZE
 
     source = scratch / "sample"
-    source.mkdir(exist_ok=True)
-    for number in range(PER_WORKER * bulk.workers):
-        file = sample[number % len(sample)]
-        link = source / f"{number:06d}{file.suffix}"
-        if not link.exists():
-            link.symlink_to(file)
+    link_photos(sample, source, PER_WORKER * bulk.workers)
     plan = plan_photos(source, scratch / model)
     config = FrontalizeConfig(model=model, size=VIEW_SIZE)
     if model == "geometric":

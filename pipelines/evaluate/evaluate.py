@@ -16,7 +16,7 @@ from pipelines.evaluate.pair_worker import LoadedPair, LoadedTarget, PairJob, Pa
 from pipelines.evaluate.summary import GroundTruth, IdentityScores, ModelResults, compare_identities, summarize_model
 from pipelines.metrics.image_metrics import MEASURES, compare_faces
 from pipelines.photo_jobs.crops import resize_square
-from pipelines.photo_jobs.device_networks import networks_on
+from pipelines.photo_jobs.device_networks import full_precision_on, networks_on
 from pipelines.runtime.devices import choose_device
 from pipelines.runtime.interrupt import Stop
 from pipelines.runtime.worker_pool import Crash, run_in_workers
@@ -80,7 +80,8 @@ class Evaluation:
         faces = any(job.find_face for job in jobs)
         load = partial(PairReader, self.root, faces, self.size if views else None, self._config.photos)
         batch: list[LoadedPair] = []
-        with self._networks, networks_on(self.device if faces else "cpu", load) as load_there:
+        found_on = networks_on(self.device if faces else "cpu", load)
+        with self._networks, full_precision_on(self.device), found_on as load_there:
             if self._config.identity_against == "other":
                 self._embed_all_targets(stop)
             ahead = 2 * self._config.batch_size

@@ -34,6 +34,15 @@ def networks_on(device: str, load: Callable[[], ModelT]) -> AbstractContextManag
     return _open_service(devices, load)
 
 
+def full_precision_on(device: str) -> AbstractContextManager[None]:
+    """Let this process compute in float32 on a GPU while a context is open, as bulk runs do; nothing on the CPU."""
+    if not is_gpu(device):
+        return nullcontext()
+    from pipelines.weights.torch_networks import full_precision
+
+    return full_precision()
+
+
 @contextmanager
 def _open_service(devices: Sequence[str], load: Callable[[], ModelT]) -> Iterator[Callable[[], ModelT]]:
     from pipelines.weights.torch_networks import full_precision, open_networks

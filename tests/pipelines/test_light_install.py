@@ -111,6 +111,7 @@ def test_paired_sets_are_built_checked_and_split(light: Light, faces: Path, tmp_
     [
         (["train", "set", "run"], "torch", "train"),
         (["evaluate", "set"], "torch", "train"),
+        (["bench", "{faces}"], "torch", "train"),
         (["export", "refiner", "net.onnx"], "torch", "train"),
         (["batch", "{faces}", "out", "--device", "cuda"], "torch", "train"),
         (["batch", "{faces}", "out", "--model", "geometric", "--engine", "ray"], "ray", "ray"),

@@ -7,6 +7,9 @@ from typing import Any, ClassVar
 import typer
 
 from pipelines.commands.terminal.options import Command
+from toolkit.errors import ConfigError
+
+WAY_OUT = "`frontalize doctor` says what is missing; OpenCV needs: apt-get install libgl1 libglib2.0-0"
 
 
 class LazyGroup(typer.core.TyperGroup):
@@ -43,6 +46,10 @@ class _Commands(Mapping[str, Any]):
 
 def _make_command(name: str, place: str) -> Any:
     module, function = place.split(":")
+    try:
+        called = getattr(import_module(module), function)
+    except ImportError as error:  # most often a shared library that a bare container lacks
+        raise ConfigError(f"{name} cannot be loaded ({error}); {WAY_OUT}") from error
     alone = typer.Typer(add_completion=False)
-    alone.command(name, cls=Command)(getattr(import_module(module), function))
+    alone.command(name, cls=Command)(called)
     return typer.main.get_command(alone)

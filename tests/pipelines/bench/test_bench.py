@@ -8,7 +8,7 @@ import torch
 
 from pipelines.bench.photo_stages import STAGES
 from pipelines.bench.rates import Timing, steady_rates
-from pipelines.commands.bench import _duration, _sample
+from pipelines.commands.bench import _duration, sample_photos
 from pipelines.runtime.stage_timer import StageSeconds, record_stages, stage
 from tests.conftest import Run
 from toolkit.photos.decode import read_photo
@@ -75,10 +75,10 @@ def test_every_stage_is_measured_on_the_photos_given(photos: Path, run: Run, mon
 
 def test_without_photos_a_portrait_is_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pipelines.demo_photos.PHOTOS", 3)
-    sample = _sample(None, tmp_path, 32)
+    sample = sample_photos(None, tmp_path, 32)
     assert len(sample) == 3
     assert {read_photo(file).shape[2] for file in sample} == {3}
-    assert len(_sample(tmp_path, tmp_path, 2)) == 2
+    assert len(sample_photos(tmp_path, tmp_path, 2)) == 2
 
 
 @pytest.mark.slow

@@ -1,4 +1,5 @@
 import dataclasses
+import errno
 import json
 import subprocess
 import sys
@@ -166,3 +167,33 @@ def test_json_stands_alone_on_stdout(photos: Path, run: Run, tmp_path: Path) -> 
 
 def test_the_version_is_the_distributions(run: Run) -> None:
     assert run("--version").stdout.strip() == version("frontalize")
+
+
+@pytest.mark.parametrize("words", [["--help"], ["align", "photos", "out"]], ids=" ".join)
+def test_a_library_that_the_system_lacks_is_one_line(
+    words: list[str], run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bare container has no libxcb, which OpenCV loads."""
+
+    def fail(name: str) -> None:
+        raise ImportError(f"libxcb.so.1, for {name}")
+
+    monkeypatch.setattr("pipelines.commands.terminal.lazy_group.import_module", fail)
+    result = run(*words)
+    assert result.exit_code == 2
+    said = result.stderr.replace("\n", " ")
+    assert said.startswith("error: ") and "libxcb.so.1" in said
+    assert "frontalize doctor" in said and "apt-get install libgl1" in said
+
+
+def test_what_the_system_refuses_is_one_line(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever a command meets it: here no code of the command itself expects it."""
+
+    def full(name: str) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "labels.csv"))
+
+    monkeypatch.setattr("pipelines.commands.terminal.lazy_group.import_module", full)
+    result = run("align", "photos", "out")
+    assert result.exit_code == 2
+    said = result.stderr.replace("\n", "")
+    assert said.startswith("error: ") and "labels.csv: No space left on device; repair that" in said

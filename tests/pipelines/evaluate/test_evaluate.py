@@ -10,9 +10,10 @@ import pytest
 import torch
 
 from models.siamese import SiameseGenerator
+from pipelines.evaluate import evaluate
 from pipelines.evaluate.candidate_models import short_names
 from pipelines.evaluate.summary import tables
-from pipelines.metrics.image_metrics import compare_images
+from pipelines.metrics.image_metrics import MEASURES, compare_images
 from pipelines.photo_jobs.crops import resize_square
 from pipelines.weights.checkpoint import GeneratorCard, save_generator
 from pipelines.weights.normalization import Normalization
@@ -159,3 +160,19 @@ def test_names_of_models_are_short_but_unique() -> None:
     assert short_names(["raw", "runs/a/generator.safetensors", "x/b.safetensors"]) == ["raw", "a", "x/b.safetensors"]
     for unclear in (["a/run/generator.safetensors", "b/run/generator.safetensors"], ["generator.safetensors"]):
         assert short_names(unclear) == unclear
+
+
+def test_a_gpu_computes_in_float32_where_no_face_is_searched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where faces are searched on it, all of the run does so anyway."""
+    found: list[bool] = []
+
+    def compare(faces: list[Any], targets: list[Any], device: str) -> list[list[float]]:
+        found.append(torch.backends.cudnn.allow_tf32)
+        return [[0.0] * len(MEASURES)] * len(faces)
+
+    monkeypatch.setattr(evaluate, "choose_device", lambda name: "cuda:0")
+    monkeypatch.setattr(evaluate, "compare_faces", compare)
+    assert torch.backends.cudnn.allow_tf32
+    evaluated(draw_set(tmp_path / "set", {"ann": {"a": 0.0}}, brighter({"ann/a": 0})), "raw")
+    assert found == [False]
+    assert torch.backends.cudnn.allow_tf32

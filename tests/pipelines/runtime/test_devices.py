@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -113,3 +114,17 @@ def test_without_torch_the_device_is_the_cpu_and_a_gpu_is_an_error(monkeypatch: 
     for name in ("cuda", "cuda:1"):
         with pytest.raises(ConfigError, match=rf"device='{name}' needs torch.*pip install 'frontalize\[train\]'"):
             devices.choose_device(name)
+
+
+def uses_tf32(*words: object) -> bool:
+    """Tell whether convolutions on GPUs would."""
+    return torch.backends.cudnn.allow_tf32 or torch.backends.cuda.matmul.allow_tf32
+
+
+@pytest.mark.parametrize(("device", "expected"), [("cuda:0", False), ("cpu", True)])
+def test_generators_in_a_process_of_ray_compute_in_float32_on_a_gpu(device: str, expected: bool) -> None:
+    assert uses_tf32()  # torch's default
+    frontalizer: Any = SimpleNamespace(devices=[device], finish=lambda source, out, photos: map(uses_tf32, photos))
+    finish: Any = network._finish_block
+    assert list(finish(Path(), Path(), frontalizer, [None])) == [expected]
+    assert uses_tf32()

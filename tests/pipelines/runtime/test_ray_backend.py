@@ -2,28 +2,36 @@
 
 import os
 import signal
+import threading
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pipelines.runtime.plan import Job
 from pipelines.runtime.ray_backend import RayStage, run_on_ray
 from tests.conftest import Run, tree
+from tests.killing import SECONDS, rows_in
 from toolkit.records.ledger import Outcome, read_ledger
 
 pytestmark = pytest.mark.slow  # Ray takes ten seconds to start
 
 
 @pytest.fixture(scope="module", autouse=True)
-def cluster() -> Iterator[None]:
+def cluster() -> Iterator[Any]:
     """One Ray for all tests: it takes some ten seconds to start."""
     ray = pytest.importorskip("ray", reason="the extra ray is not installed: pip install '.[ray]'")
     os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112  as the engine has it
-    ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False)
-    yield
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False})
+    ray.init(cluster.address, log_to_driver=False)
+    yield cluster
     ray.shutdown()
+    cluster.shutdown()
 
 
 def test_outputs_are_those_of_the_local_engine(photos: Path, run: Run, tmp_path: Path) -> None:
@@ -65,6 +73,40 @@ def test_an_actor_that_dies_costs_time_and_one_that_always_dies_only_its_block(t
     assert len(list(tmp_path.glob("*-5"))) == 1
     assert left == ["12", "13"]
     assert outcomes == {job.input: "failed" if job.input in left else "written" for job in jobs}
+
+
+def test_outputs_are_the_same_if_a_machine_of_the_cluster_dies_in_the_middle(
+    photos: Path, run: Run, tmp_path: Path, cluster: Any
+) -> None:
+    """A second node on this machine, all of whose processes are killed while one works there."""
+    import ray
+
+    for number in range(24):
+        (tmp_path / "photos" / f"{number % 6}").mkdir(parents=True, exist_ok=True)
+        photo = photos / ("ann", "bea")[number % 2] / f"{number % 3}.jpg"
+        (tmp_path / "photos" / f"{number % 6}" / f"{number}.jpg").symlink_to(photo)
+    words = ["batch", tmp_path / "photos", "--model", "geometric", "--size", "64", "--format", "png"]
+    assert run(*words, tmp_path / "one", "--workers", "1").exit_code == 0
+    node, found = cluster.add_node(num_cpus=1), list[int]()
+
+    def kill() -> None:
+        deadline = time.monotonic() + SECONDS
+        while not (rows_in(tmp_path / "two") and is_busy(node)) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        cluster.remove_node(node, allow_graceful=False)
+        found.append(rows_in(tmp_path / "two"))
+
+    def is_busy(node: Any) -> bool:
+        return "CPU" not in ray._private.state.available_resources_per_node()[node.node_id]
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    result = run(*words, tmp_path / "two", "--engine", "ray", "--batch-size", "1")
+    killer.join()
+    assert result.exit_code == 0, result.output
+    assert 0 < found[0] < 24
+    assert tree(tmp_path / "two") == tree(tmp_path / "one")
+    assert rows_in(tmp_path / "two") == 24
 
 
 def _load_nothing() -> None:
