@@ -32,6 +32,7 @@ from pipelines.weights.checkpoint import load_generator
 from pipelines.weights.generator import open_generator, weights_path
 from toolkit.errors import ConfigError
 from toolkit.records.subjects import Pair
+from toolkit.views.frontal import FrontalView
 
 DESCRIPTIONS = (
     "as far as needed",
@@ -153,7 +154,8 @@ class Bench:
         batch = next(batches)
         faces = FrontalizeConfig(model=NETWORK).batch_size
         refine = open_generator(NETWORK, faces, str(self.device))
-        view = [np.full((VIEW_SIZE, VIEW_SIZE, 3), 128, np.uint8), np.full((VIEW_SIZE, VIEW_SIZE), 128, np.uint8)]
+        gray = np.full((VIEW_SIZE, VIEW_SIZE, 3), 128, np.uint8)
+        view = FrontalView(gray, np.full((VIEW_SIZE, VIEW_SIZE), 0.5, np.float32), gray).network_inputs
         cores, place = f"{self._workers} cores", machine(self.device)["device"]
         what = f"{loader_name}, {pairs} a batch, {VIEW_SIZE} px to {size}"
         yield from self._time("loader", what, cores, "pairs", pairs, lambda: next(batches))
@@ -162,7 +164,7 @@ class Bench:
         what = f"{faces} views, {VIEW_SIZE} px"
         yield from self._time(NETWORK, what, place, "photos", faces, lambda: refine([view] * faces))
         net, _ = load_generator(weights_path(NETWORK), self.device)
-        one = [torch.zeros(1, channels, VIEW_SIZE, VIEW_SIZE, device=self.device) for channels in (3, 1)]
+        one = [torch.zeros(1, channels, VIEW_SIZE, VIEW_SIZE, device=self.device) for channels in (3, 1, 3)]
 
         @torch.inference_mode()
         def singly() -> None:

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from pipelines.align.config import AlignPhotosConfig
 from pipelines.batch.config import VIEW_SIZE
-from pipelines.photo_jobs.views import as_mask
 from pipelines.weights.card import read_card
 from pipelines.weights.generator import BUILT_IN, open_generator
 from pipelines.weights.normalization import denormalize, normalize
@@ -28,7 +27,7 @@ from toolkit.landmarks.face_mesh import FaceMesh
 from toolkit.landmarks.mediapipe_tasks import TaskLandmarker
 from toolkit.networks.runtime import WEIGHTS, Arrays, Network, run_elsewhere
 from toolkit.photos.types import Image
-from toolkit.views.frontal import frontal_view
+from toolkit.views.frontal import FrontalView, frontal_view
 
 MIN_SCORE = 0.5  # of a detection and of a mesh, as in MediaPipe's FaceMesh
 SIZE = AlignPhotosConfig().crop.size
@@ -68,7 +67,7 @@ def frontalize_one_by_one(source: Path, out: Path, bundle: Path | None, device: 
             image = np.asarray(cv2.cvtColor(photo, cv2.COLOR_BGR2RGB), np.uint8)
             points = find(image)
             if points is not None:
-                face = refine(*frontal_view(image, Face(points, None), VIEW_SIZE))
+                face = refine(frontal_view(image, Face(points, None), VIEW_SIZE))
                 cv2.imwrite(str(out / name), cv2.cvtColor(face, cv2.COLOR_RGB2BGR), JPEG)
 
 
@@ -109,15 +108,16 @@ def _built_in_landmarks() -> Find:
     return find
 
 
-def _open_refiner(device: str) -> Callable[[Image, NDArray[np.float32]], Image]:
+def _open_refiner(device: str) -> Callable[[FrontalView], Image]:
     if device != "cpu":
         generator = open_generator("refiner", 1, device)
-        return lambda view, visibility: generator([(view, as_mask(visibility))])[0].image
+        return lambda view: generator([view.network_inputs])[0].image
     # Not open_generator: its passes take one core each, and one photo at a time leaves the others idle.
     network, levels = _default_network(BUILT_IN["refiner"].with_suffix(".onnx")), read_card(BUILT_IN["refiner"])
 
-    def refine(view: Image, visibility: NDArray[np.float32]) -> Image:
-        faces, _ = network(normalize(view[None], levels.normalization), visibility[None, None])
+    def refine(view: FrontalView) -> Image:
+        image, unmirrored = (normalize(part[None], levels.normalization) for part in (view.image, view.unmirrored))
+        faces, _ = network(image, view.visibility[None, None], unmirrored)
         return denormalize(faces, levels.normalization)[0]
 
     return refine

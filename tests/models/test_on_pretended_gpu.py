@@ -43,7 +43,7 @@ NETWORKS: dict[type[nn.Module], Draw] = {  # the network -> inputs for it
     MultitaskDiscriminator: lambda: [images(96)],
     MultitaskGenerator: lambda: [images(96)],
     PatchDiscriminator: lambda: [images(128)],
-    Refiner: lambda: [images(256), images(256, channels=1)],
+    Refiner: lambda: [images(256), images(256, channels=1), images(256)],
     SiameseDiscriminator: lambda: [images(96)],
     SiameseGenerator: lambda: [images(96)],
     identity_encoder.IdentityEncoder: lambda: [images(128)],
@@ -89,7 +89,7 @@ def test_views_are_rendered_on_the_device_of_their_meshes() -> None:
             images(80), points[..., :2], points, share, images(size), margins, (triangles, mirror), size
         )
         assert [(part.device, part.shape) for part in views] == [
-            (GPU, (BATCH, channels, size, size)) for channels in (3, 1)
+            (GPU, (BATCH, channels, size, size)) for channels in (3, 1, 3)
         ]
 
 

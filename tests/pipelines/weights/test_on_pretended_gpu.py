@@ -77,7 +77,7 @@ def test_generators_take_photos_and_give_faces(architecture: str, monkeypatch: p
         generator = torch_generator.TorchGenerator(Path(), 2, "cuda:0")
         crops = [np.zeros((generator.side, generator.side, 3), np.uint8)]
         if generator.takes_frontal_view:
-            crops.append(np.zeros((generator.side, generator.side), np.uint8))
+            crops += [np.zeros((generator.side, generator.side), np.uint8), crops[0]]
         inputs: list[NetworkInput] = [crops]
         if generator.takes_frontal_view:
             inputs.append(view(generator.side))
@@ -90,7 +90,7 @@ def test_generators_take_photos_and_give_faces(architecture: str, monkeypatch: p
 def test_views_are_rendered_from_arrays() -> None:
     with pretended_gpu():
         parts = ViewRenderer(SIDE, GPU)([view(SIDE), view(SIDE)])
-        assert [(part.device, part.shape) for part in parts] == [(GPU, (2, count, SIDE, SIDE)) for count in (3, 1)]
+        assert [(part.device, part.shape) for part in parts] == [(GPU, (2, count, SIDE, SIDE)) for count in (3, 1, 3)]
 
 
 def test_faces_are_compared_with_targets_on_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
