@@ -67,7 +67,7 @@ def write_merged(plan: MergePlan, overwrite: bool = False) -> Iterator[str]:
         for name, file in plan.files.items():
             ensure_link(file, plan.out / name, overwrite)
             yield name
-        write_labels(plan.out, plan.rows)
+        write_labels(plan.out, plan.rows, added={name for row in plan.rows for name in row})
     except OSError as error:
         raise ConfigError(f"{error.filename or plan.out}: cannot be written ({error.strerror})") from error
 

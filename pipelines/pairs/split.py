@@ -88,7 +88,7 @@ def _write_splits(plan: SplitPlan, overwrite: bool) -> Iterator[str]:
         yield subject
     for split, files in wanted.items():
         if rows := _rows(plan.labels, files):
-            write_labels(root / split, rows)
+            write_labels(root / split, rows, added=plan.labels.columns)
 
 
 def count_splits(plan: SplitPlan) -> dict[str, dict[str, int]]:

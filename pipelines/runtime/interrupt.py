@@ -1,7 +1,9 @@
 """An orderly stop on Ctrl-C."""
 
+import contextlib
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from multiprocessing import resource_tracker
 from types import FrameType, TracebackType
 
 Stop = Callable[[], bool]  # called between jobs; True means: finish the jobs in progress and return
@@ -29,3 +31,15 @@ class Interrupt:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         signal.signal(signal.SIGINT, self._before)
+
+
+@contextlib.contextmanager
+def ctrl_c_blocked() -> Iterator[None]:
+    """Let processes that are started inside ignore Ctrl-C, which a terminal sends to all of them, from their first
+    moment: they would die with a traceback while they import. This process gets its Ctrl-C at the end."""
+    resource_tracker.ensure_running()  # its start unblocks Ctrl-C
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

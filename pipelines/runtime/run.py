@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -91,12 +92,18 @@ def _is_unchanged(last: Outcome, path: str) -> bool:
 def _remove_stale(last: Outcome | None, outcome: Outcome, out: Path, owners: dict[str, str]) -> None:
     """Remove outputs that an earlier run made of this input and this run did not.
 
-    A name that now belongs to another input is left alone.
+    A name that now belongs to another input is left alone, and so is one that is no file of OUT any more.
     """
     if last is not None and outcome.status != "failed":
         for output in set(last.outputs) - set(outcome.outputs):
             if owners.get(os.path.splitext(output)[0], outcome.input) == outcome.input:
-                (out / output).unlink(missing_ok=True)
+                _remove(out / output, out)
+
+
+def _remove(path: Path, out: Path) -> None:
+    with suppress(OSError):  # gone, in place of a folder that is a file now, or a folder itself
+        if path.parent.resolve().is_relative_to(out):  # not through a link
+            path.unlink()
 
 
 def digest(*parts: Any) -> str:

@@ -24,7 +24,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, Literal, TypeVar
 
 from pipelines.runtime.config import JobLimits
-from pipelines.runtime.interrupt import Stop
+from pipelines.runtime.interrupt import Stop, ctrl_c_blocked
 from pipelines.runtime.worker_process import Crash as Crash
 from pipelines.runtime.worker_process import serve
 from toolkit.errors import ConfigError, PhotoFailed
@@ -101,7 +101,7 @@ class _Worker:
         self._started_jobs, self._since = _spawn.RawValue("Q", 0), _spawn.RawValue("d", 0.0)  # set by the process
         args = (theirs, stopping, load, work, memory, self._started_jobs, self._since)
         self.process = _spawn.Process(target=serve, args=args, daemon=True)
-        with _environment(ONE_THREAD):
+        with _environment(ONE_THREAD), ctrl_c_blocked():
             self.process.start()
         theirs.close()  # otherwise the pipe would stay open when the worker dies
         self._start_time, self._finished_jobs = time.monotonic(), 0

@@ -1,6 +1,7 @@
 """The files of a training run: its config, metrics and sample grids."""
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,11 @@ def claim_run(run: Path, config: dict[str, Any]) -> None:
         ConfigError: as :func:`require_same_config`.
     """
     require_same_config(run, config)
+    write_config(run, config)
+
+
+def write_config(run: Path, config: dict[str, Any]) -> None:
+    """Write a run's config if there is none: the folder is new, or was removed while the run was trained."""
     if not (run / CONFIG).exists():
         write_atomic(run / CONFIG, json.dumps(config, indent=2) + "\n")
 
@@ -105,14 +111,17 @@ class Metrics:
 
     def add(self, step: int, values: dict[str, float]) -> None:
         """Write one line."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)  # it may have been removed in the meantime
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"step": step, **values}) + "\n")
-        for name, value in values.items():
-            self._events.add_scalar(name, value, step)
+        with suppress(OSError):  # events are a copy of the metrics: their file may be gone
+            for name, value in values.items():
+                self._events.add_scalar(name, value, step)
 
     def close(self) -> None:
         """Flush the events."""
-        self._events.close()
+        with suppress(OSError):
+            self._events.close()
 
 
 def _is_until(step: int, line: str) -> bool:

@@ -24,7 +24,7 @@ from pipelines.train.data.torch_loader import TorchLoader, load_pairs
 from pipelines.train.fabric import open_fabric
 from pipelines.train.recipes.recipe import Recipe, RecipeConfig, Setup, StepInfo, TrainingSet, make_card
 from pipelines.train.recipes.registry import make_recipe, networks_of, normalization_of, recipe_settings
-from pipelines.train.run_folder import Metrics, claim_run, require_same_config
+from pipelines.train.run_folder import Metrics, claim_run, require_same_config, write_config
 from pipelines.train.validation import save_grids, validate
 from pipelines.weights.checkpoint import load_state, load_weights, require_loadable, save_generator, save_state
 from toolkit.errors import CheckpointError, ConfigError, TrainingDiverged
@@ -67,6 +67,7 @@ class Training:
         self._config, self._run = config, run
         self._settings = settings = recipe_settings(config)
         record = {**dataclasses.asdict(config), "recipe_config": dataclasses.asdict(settings)}  # type: ignore[call-overload]
+        self._record = record
         root = Path(config.dataset).resolve()
         splits = find_splits(root)
         self._fabric = open_fabric(config.precision, device, config.devices)
@@ -202,6 +203,7 @@ class Training:
         self._fabric.barrier()
         if not self._fabric.is_global_zero:
             return
+        write_config(self._run, self._record)
         generator = self._exported_generator()
         if not all(bool(value.isfinite().all()) for value in generator.state_dict().values()):
             raise TrainingDiverged(f"step {step:,}: weights are NaN or infinite. {ADVICE}")

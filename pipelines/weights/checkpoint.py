@@ -158,8 +158,18 @@ def _printable(text: str) -> str:
 
 
 def save_state(path: Path, state: dict[str, Any]) -> None:
-    """Write training state, atomically."""
-    write_atomic(path, lambda partial: torch.save({"schema": SCHEMA, **state}, partial))
+    """Write training state, atomically.
+
+    Raises:
+        ConfigError: it cannot be written, as on a full disk.
+    """
+    try:
+        write_atomic(path, lambda partial: torch.save({"schema": SCHEMA, **state}, partial))
+    except RuntimeError as error:  # torch's writer tells no more
+        raise ConfigError(
+            f"{path}: cannot be written, the disk may be full; repair that and run the same command again: it resumes "
+            "from the last checkpoint"
+        ) from error
 
 
 def load_state(path: Path) -> dict[str, Any]:

@@ -32,7 +32,7 @@ def load_dlib_resnet(folder: Path) -> DlibResNet:
             if isinstance(convolution, nn.Conv2d):
                 _set_convolution(convolution, tensors)
         network.embed.load_state_dict({"weight": next(tensors).T})
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, StopIteration) as error:
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, OverflowError, StopIteration) as error:
         raise ConfigError(f"recognizer {folder}: no {MANIFEST} of dlib's network with its tensors ({error})") from error
     return network.eval()
 

@@ -55,8 +55,8 @@ class OnnxNetwork:
         options.log_severity_level = 4  # what is wrong with a file is in the exception, too
         try:
             self._session = onnxruntime.InferenceSession(
-                model.read_bytes(), options, providers=["CPUExecutionProvider"]
-            )
+                model.read_bytes(), options, providers=["CPUExecutionProvider"], enable_fallback=0
+            )  # its fallback would print, on stdout, and try the same again
         except Exception as error:  # ONNX Runtime's exceptions have no common class but this
             raise ConfigError(
                 f"{what}{model}: not an ONNX file that ONNX Runtime can run ({error}); {way_out}"

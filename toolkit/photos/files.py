@@ -7,6 +7,7 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -131,6 +132,9 @@ def _temporary_name(name: str) -> str:
 
 def link_or_copy(file: Path, target: Path) -> None:
     """Create a file as a hard link to another, or as a copy where the file system has no hard links."""
+    with suppress(OSError):  # there is no target yet
+        if os.path.samestat(os.lstat(target), os.stat(file)):  # noqa: PTH116
+            return  # renaming a link to another link of the same file does nothing, and would leave both
 
     def make(partial: Path) -> None:
         partial.unlink(missing_ok=True)  # left by a killed run; a link does not overwrite

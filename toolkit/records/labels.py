@@ -24,6 +24,7 @@ import csv
 import io
 import math
 import sys
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -121,8 +122,10 @@ def _parse(lines: Iterable[list[str]], columns: Collection[str] | None) -> Label
     header = next(reader, [])
     if "file" not in header:
         raise ValueError(f"line 1 is {','.join(header)[:80]!r}")
-    file_column = header.index("file")
-    kept = [(name, number) for number, name in enumerate(header) if columns is None or name in columns]
+    if repeated := [name for name, times in Counter(filter(None, header)).items() if times > 1]:
+        raise ValueError(f"it has more than one column {repeated[0]!r}")
+    file_column = header.index("file")  # columns without a name, as spreadsheets add them, are left out
+    kept = [(name, number) for number, name in enumerate(header) if name and (columns is None or name in columns)]
     values: dict[str, list[str]] = {name: [] for name, _ in kept}
     rows: dict[str, int] = {}
     for count, line in enumerate(reader):
@@ -134,12 +137,13 @@ def _parse(lines: Iterable[list[str]], columns: Collection[str] | None) -> Label
     return Labels(rows, values)
 
 
-def write_labels(root: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+def write_labels(root: Path, rows: Iterable[Mapping[str, Any]], added: Collection[str] = ()) -> None:
     """Write a set's table atomically.
 
     Args:
         root: folder of the set.
         rows: one mapping per file, from column names to values; None and missing values stay empty.
+        added: names of columns that the user has added to the table, written as the last ones.
 
     Raises:
         ValueError: a row has an unknown column.
@@ -148,6 +152,7 @@ def write_labels(root: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     present = {name for row in listed for name, value in row.items() if value not in (None, "")}
     attributes = sorted(name for name in present if name.startswith(ATTRIBUTE))
     header = [name for name in _COLUMNS if name in present or name in _FIRST] + attributes
+    header += sorted(present.intersection(added) - set(header))
     if unknown := present - set(header):
         raise ValueError(f"no such columns: {', '.join(sorted(unknown))}")
     buffer = io.StringIO()

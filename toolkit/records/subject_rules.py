@@ -25,7 +25,7 @@ def subject_rule(subjects: str) -> Callable[[str], str]:
         return _subject_by_table(Path(subjects))
     try:
         pattern = re.compile(subjects)
-    except re.error as error:
+    except (re.error, OverflowError, RecursionError) as error:  # too large a repetition, too deep a nesting
         raise ConfigError(
             f"--subjects {subjects!r}: neither `folders`, nor a .csv, nor a regular expression ({error})"
         ) from error

@@ -56,6 +56,7 @@ _ANCHORS = np.array([[MIDPOINT_X, MIDPOINT_Y], [MIDPOINT_X, CHIN_Y]])
 # Largest distance of midpoint or chin between the landmarker's and the fiducials' crop, as a share of the side. Beyond,
 # the fiducials' crop is used: it was the better one in all 16 of the 17 such profiles that were compared by eye.
 MAX_DISAGREEMENT = 0.2
+MAX_COORDINATE = 100_000  # pixels: no photo is as wide
 DEFAULT_YAW = 80.0  # degrees, if the landmarker finds no face: such profiles are turned further than others (median 63)
 
 
@@ -87,7 +88,7 @@ def read_profile_fiducials(source: Path, photo: str) -> NDArray[np.float64] | No
     """Read the (30, 2) fiducials of a profile photo, pixels; None for frontal photos and those without.
 
     Raises:
-        PhotoRejected: ``bad-fiducials``, the file does not contain 30 points.
+        PhotoRejected: ``bad-fiducials``, the file does not contain 30 points of a photo.
     """
     if "profile" not in photo.split("/"):
         return None
@@ -102,6 +103,8 @@ def read_profile_fiducials(source: Path, photo: str) -> NDArray[np.float64] | No
         raise PhotoRejected("bad-fiducials", f"{path.name}: {error}") from error
     if points.shape != _TEMPLATE.shape:
         raise PhotoRejected("bad-fiducials", f"{path.name}: {points.shape} numbers; 30 lines x,y are expected")
+    if not (np.abs(points) < MAX_COORDINATE).all():  # nan is not
+        raise PhotoRejected("bad-fiducials", f"{path.name}: a coordinate is no number below {MAX_COORDINATE:,} pixels")
     return points
 
 

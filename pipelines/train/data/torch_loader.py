@@ -1,6 +1,7 @@
 """Pair batches by torch's DataLoader and Pillow: the reference for tests of the DALI loader."""
 
 import multiprocessing
+import signal
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -13,6 +14,7 @@ from PIL import Image as PilImage
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from pipelines.runtime.interrupt import ctrl_c_blocked
 from pipelines.train.data.augment import uniform_rows
 from pipelines.train.data.batches import LoaderSpec, PairBatch
 from pipelines.train.data.pair_reader import PairReader, Sample
@@ -68,12 +70,20 @@ class TorchLoader:
             batch_size=None,
             num_workers=workers,
             multiprocessing_context=_forkserver if workers else None,
+            worker_init_fn=_ignore_ctrl_c,
             pin_memory=self._device.type == "cuda",
             generator=torch.Generator(),  # drawing the workers' seed must not advance the training's generator
         )
-        for step, raw in enumerate(loader, start=first):
+        with ctrl_c_blocked():
+            loaded = iter(loader)  # starts the processes
+        for step, raw in enumerate(loaded, start=first):
             self.replaced.update(raw.damaged)
             yield _batch(self._spec, raw, self._spec.uniform(step), self._device)
+
+
+def _ignore_ctrl_c(worker: int) -> None:
+    """Leave Ctrl-C to the training, which ends with a checkpoint: without its loader it could not."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def load_pairs(spec: LoaderSpec, indices: Sequence[int], device: torch.device) -> PairBatch:

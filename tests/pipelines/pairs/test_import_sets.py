@@ -9,11 +9,12 @@ from PIL import ExifTags
 from PIL import Image as PilImage
 
 from pipelines.pairs.config import ImportConfig
-from pipelines.pairs.importers.cfp import crops_disagree, profile_matrix
+from pipelines.pairs.importers.cfp import crops_disagree, profile_matrix, read_profile_fiducials
 from pipelines.pairs.importers.multipie import YAWS, list_multipie
 from tests.conftest import Run, tree
 from tests.pipelines.pairs.imported import codes, drawn, table
 from toolkit.crops.align import align_photo
+from toolkit.errors import PhotoRejected
 from toolkit.landmarks.protocols import Landmarker
 from toolkit.photos.decode import read_photo
 from toolkit.photos.files import encode_image
@@ -221,6 +222,14 @@ def test_cfp_takes_the_best_frontal_photo_for_the_target(turned: dict[int, Image
         "Data/Images/002/profile/01.jpg": "bad-fiducials",
         "cover.jpg": "no-pose",
     }
+
+
+@pytest.mark.parametrize("number", ["nan", "inf", "1e308", "-100000"])
+def test_cfp_fiducials_that_no_photo_can_have_are_refused(number: str, tmp_path: Path) -> None:
+    (tmp_path / "001" / "profile").mkdir(parents=True)
+    (tmp_path / "001" / "profile" / "01.txt").write_text(f"{number},1\n" + "2,3\n" * 29)
+    with pytest.raises(PhotoRejected, match="bad-fiducials"):
+        read_profile_fiducials(tmp_path, "001/profile/01.jpg")
 
 
 def test_other_folders_are_a_set_up_error_that_shows_names(photos: Path, run: Run, tmp_path: Path) -> None:

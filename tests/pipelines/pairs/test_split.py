@@ -56,6 +56,15 @@ def test_a_split_that_the_set_defines_does_not_hide_a_wrong_option(good: Path, r
     assert run("pairs", "split", root, "--val", "10%").exit_code == 0
 
 
+def test_columns_of_a_users_own_are_split_and_merged(good: Path, run: Run, tmp_path: Path) -> None:
+    root = Path(shutil.copytree(good, tmp_path / "set"))
+    (root / LABELS).write_text("file,subject,role,tone\nann.jpg,ann,target,tan\nbea.jpg,bea,target,light\n")
+    assert run("pairs", "split", root, "--val", "2").exit_code == 0
+    assert run("pairs", "merge", root / "train", root / "val", tmp_path / "both").exit_code == 0
+    labels = read_labels(tmp_path / "both")
+    assert [labels.text("tone", file) for file in ("ann.jpg", "bea.jpg")] == ["tan", "light"]
+
+
 def test_names_that_are_no_unicode_are_split(good: Path, run: Run, tmp_path: Path) -> None:
     root, odd = tmp_path / "set", os.fsdecode(b"b\xff")
     shutil.copytree(good, root)

@@ -140,6 +140,22 @@ def test_a_ledger_cannot_have_files_outside_removed(path: str, tmp_path: Path, p
     assert victim.read_bytes() == b"mine"
 
 
+@pytest.mark.parametrize("path", ["coffee.jpg/x.png", "folder.jpg", "link/victim.jpg"])
+def test_an_output_of_before_that_is_no_file_of_out_is_left_alone(path: str, tmp_path: Path, photos: Path) -> None:
+    out, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
+    (out / "folder.jpg").mkdir(parents=True)
+    elsewhere.mkdir()
+    (elsewhere / "victim.jpg").write_bytes(b"mine")
+    (out / "link").symlink_to(elsewhere)
+    (out / "coffee.jpg").write_bytes(b"in place of a folder")
+    row = {"input": "coffee.png", "status": "written", "outputs": [path], "settings": "old"}
+    (out / "ledger.jsonl").write_text(json.dumps(row) + "\n")
+    done = [Outcome(input="coffee.png", status="written", outputs=["coffee.jpg"])]
+    [new] = run_bulk(plan_photos(photos, out), lambda jobs: iter(done), "new", overwrite=False)
+    assert new == done[0]
+    assert (elsewhere / "victim.jpg").read_bytes() == b"mine" and (out / "folder.jpg").is_dir()
+
+
 @pytest.mark.parametrize(
     ("named", "folder"),
     [

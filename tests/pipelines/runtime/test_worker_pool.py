@@ -3,6 +3,7 @@ import multiprocessing
 import operator
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -231,3 +232,27 @@ def test_stop_finishes_what_is_in_hand_and_no_more() -> None:
         seen.append(result)
     assert 5 <= len(seen) < 200
     assert len(set(seen)) == len(seen)
+
+
+def _own_number() -> Callable[[int], int]:
+    return lambda number: os.getpid()
+
+
+def test_ctrl_c_to_a_worker_that_is_still_starting_ends_nothing() -> None:
+    """A terminal sends it to all processes; one that imports its modules has not yet said that it ignores it."""
+    started = list[int]()
+
+    def press() -> None:
+        while not started:
+            for process in multiprocessing.active_children():
+                if process.pid is not None:
+                    started.append(process.pid)
+                    for _ in range(50):
+                        os.kill(process.pid, signal.SIGINT)
+                        time.sleep(0.002)
+
+    thread = threading.Thread(target=press)
+    thread.start()
+    done = set(run_in_workers(_own_number, operator.call, range(4), 1, never))
+    thread.join()
+    assert done == set(started)  # and no successor of a worker that died

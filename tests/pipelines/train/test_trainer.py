@@ -165,3 +165,30 @@ def test_a_wrong_set_up_exits_2_and_leaves_no_run(
 def test_bf16_trains_too(dataset: Path, tmp_path: Path) -> None:
     [first, *_] = Training(config(dataset, steps=2, precision="bf16"), tmp_path / "r", "cpu", 2).run(never)
     assert all(np.isfinite(value) for value in first.losses.values())
+
+
+class _EventsWithoutFile:
+    """TensorBoard's writer after its file has gone."""
+
+    def __init__(self, *words: object, **options: object) -> None:
+        pass
+
+    def add_scalar(self, *words: object) -> None:
+        raise FileNotFoundError
+
+    def close(self) -> None:
+        raise FileNotFoundError
+
+
+def test_a_run_whose_folder_is_moved_meanwhile_ends_with_all_that_a_later_one_needs(
+    dataset: Path, undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipelines.train.run_folder.SummaryWriter", _EventsWithoutFile)
+    run = tmp_path / "r"
+    for progress in Training(config(dataset), run, "cpu", 2).run(never):
+        if progress.step == 3:
+            run.rename(tmp_path / "elsewhere")
+    for name in ("config.json", "generator.safetensors"):
+        assert (run / name).read_bytes() == (undisturbed / name).read_bytes()
+    assert [row["step"] for row in metrics(run)] == [4, 5, 6]
+    assert Training(config(dataset), run, "cpu", 2).done == 6

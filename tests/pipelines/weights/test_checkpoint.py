@@ -5,6 +5,7 @@ import json
 import os
 import pickle
 import random
+import resource
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,7 +21,7 @@ from pipelines.export.convert_weights import convert_weights
 from pipelines.weights.checkpoint import GeneratorCard, load_generator, load_state, save_generator, save_state
 from pipelines.weights.normalization import Normalization
 from tests.memory import little_memory
-from toolkit.errors import CheckpointError
+from toolkit.errors import CheckpointError, ConfigError
 
 CPU = torch.device("cpu")
 
@@ -193,3 +194,17 @@ def test_files_that_are_no_weights_are_refused(tmp_path: Path) -> None:
     torch.save({"step": torch.nn.Linear(2, 2)}, tmp_path / "pickle.ckpt")  # a whole module: never unpickled
     with pytest.raises(CheckpointError, match="cannot be read"):
         load_state(tmp_path / "pickle.ckpt")
+
+
+def test_a_disk_that_does_not_take_a_checkpoint_is_told_in_words(tmp_path: Path) -> None:
+    path = tmp_path / "last.ckpt"
+    save_state(path, {"step": 1})
+    before, limits = path.read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, limits[1]))  # bytes of a file
+    try:
+        with pytest.raises(ConfigError, match=r"last.ckpt: cannot be written, .* run the same command again"):
+            save_state(path, {"step": 2, "weights": torch.zeros(50_000)})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert path.read_bytes() == before
+    assert [one.name for one in tmp_path.iterdir()] == ["last.ckpt"]

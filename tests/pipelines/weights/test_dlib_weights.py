@@ -111,6 +111,7 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     "no entry": edit(lambda entries: entries.pop()),
     "wrong shape": edit(lambda entries: entries[0].update(shape=[7, 7, 4, 32])),
     "no shape": edit(lambda entries: entries[0].pop("shape")),
+    "infinite": edit(lambda entries: entries[0].update(shape=[float("inf")])),
     "negative": edit(lambda entries: entries[0].update(shape=[-7])),
     "no number": edit(lambda entries: entries[0].update(quantization={"scale": "a", "min": 0})),
     "empty": edit(lambda entries: entries.insert(0, {})),

@@ -86,3 +86,12 @@ def test_errors_of_a_run_have_common_classes(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(network, "_session", Full())
     with pytest.raises(MemoryError, match="9437184"):
         network(np.zeros((1, 128, 128, 3), np.uint8))
+
+
+def test_a_damaged_network_is_told_in_the_error_alone(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """ONNX Runtime's fallback would print on stdout, where the commands' JSON is."""
+    whole = (WEIGHTS / "yunet.onnx").read_bytes()
+    (tmp_path / "x.onnx").write_bytes(whole.replace(b"\x04Conv", b"\x04Con\xff"))
+    with pytest.raises(ConfigError, match="not an ONNX file that ONNX Runtime can run"):
+        OnnxNetwork(tmp_path / "x.onnx")
+    assert capfd.readouterr() == ("", "")

@@ -8,7 +8,7 @@ from PIL import ExifTags, Image
 
 from toolkit.errors import ConfigError
 from toolkit.photos.decode import decode_photo
-from toolkit.photos.files import encode_image, list_photos, write_atomic
+from toolkit.photos.files import encode_image, link_or_copy, list_photos, write_atomic
 
 
 def test_listing_is_sorted_by_parts_and_counts_what_it_leaves_alone(tmp_path: Path) -> None:
@@ -33,6 +33,22 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> 
         write_atomic(path, fail)
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_link_that_is_there_already_is_left_alone_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    """As after a kill between the link and its row: renaming one link of a file to another removes neither."""
+    file, target, other = tmp_path / "file", tmp_path / "target", tmp_path / "other"
+    file.write_bytes(b"new")
+    other.write_bytes(b"old")
+    for _ in range(2):
+        link_or_copy(file, target)
+        link_or_copy(file, other)
+    assert target.samefile(file) and other.samefile(file)
+    assert {path.name for path in tmp_path.iterdir()} == {"file", "target", "other"}
+    target.unlink()
+    target.symlink_to(file)
+    link_or_copy(file, target)
+    assert not target.is_symlink() and target.read_bytes() == b"new"
 
 
 @pytest.mark.parametrize(("suffix", "tolerance"), [(".png", 0), (".jpg", 12), (".webp", 24)])

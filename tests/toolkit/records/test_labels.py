@@ -49,6 +49,14 @@ def test_a_word_where_a_number_should_be_is_named(tmp_path: Path) -> None:
         read_labels(tmp_path).numbers("yaw", ["a.jpg"])
 
 
+def test_columns_that_a_user_added_are_written_last_and_those_without_a_name_are_left_out(tmp_path: Path) -> None:
+    (tmp_path / LABELS).write_text("file,tone,,subject,role,yaw,\na.jpg,tan,,a,target,1.5,\n")
+    labels = read_labels(tmp_path)
+    assert list(labels.columns) == ["file", "tone", "subject", "role", "yaw"]
+    write_labels(tmp_path, [{name: labels.text(name, "a.jpg") for name in labels.columns}], added=labels.columns)
+    assert (tmp_path / LABELS).read_text() == "file,subject,role,yaw,tone\na.jpg,a,target,1.5,tan\n"
+
+
 def test_a_misspelt_column_is_our_mistake(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="jaw"):
         write_labels(tmp_path, [{"file": "a.jpg", "jaw": 1}])
@@ -61,6 +69,7 @@ def test_a_misspelt_column_is_our_mistake(tmp_path: Path) -> None:
         (b"\x00\xff\xfe" * 99, "not a table"),
         (b"file,subject,role\n" + b'"' + b"x" * 200_000, "field larger than field limit"),
         (b"file,subject,role\na.jpg\n", "line 2 has 1 cells"),
+        (b"file,yaw,yaw\na.jpg,1,2\n", "more than one column 'yaw'"),
     ],
 )
 def test_tables_of_labels_that_are_none_are_refused(content: bytes, said: str, tmp_path: Path) -> None:

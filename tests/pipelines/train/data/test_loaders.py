@@ -1,3 +1,7 @@
+import os
+import signal
+import time
+from multiprocessing import forkserver
 from pathlib import Path
 
 import pytest
@@ -107,3 +111,17 @@ def test_mixed_decoding_gives_the_same_pairs(dataset: Path, option: str) -> None
                 assert ((value.cpu() - reference).abs() / LEVEL).mean() <= 4, name
             else:
                 assert torch.equal(value.cpu(), reference)
+
+
+@pytest.mark.slow
+def test_ctrl_c_to_the_processes_of_the_torch_loader_loses_no_batch(dataset: Path) -> None:
+    """A terminal sends it to all processes; the training alone decides when it ends."""
+    batches = TorchLoader(make_spec(dataset), CPU).batches(0, 6)
+    loaded = [next(batches)]
+    server = forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined]
+    workers = Path(f"/proc/{server}/task/{server}/children").read_text().split()
+    assert workers
+    for process in (server, *map(int, workers)):
+        os.kill(process, signal.SIGINT)
+    time.sleep(0.1)  # that the signals take effect
+    assert len([*loaded, *batches]) == 6
