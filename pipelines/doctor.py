@@ -14,6 +14,7 @@ from packaging.specifiers import SpecifierSet
 
 from pipelines.extras import Extra, is_installed
 from toolkit.errors import ConfigError
+from toolkit.views.frontal import FrontalView
 
 GIB = 2**30
 MIN_DISK = 2 * GIB  # a training run with its checkpoints, and some thousand crops
@@ -106,7 +107,8 @@ def _refiner() -> str:
     from pipelines.weights.generator import open_generator
 
     refiner = open_generator("refiner")
-    [face] = refiner([(np.zeros((refiner.side, refiner.side, 3), np.uint8), np.zeros((refiner.side,) * 2, np.uint8))])
+    black, hidden = np.zeros((refiner.side, refiner.side, 3), np.uint8), np.zeros((refiner.side,) * 2, np.float32)
+    [face] = refiner([FrontalView(black, hidden, black).network_inputs])
     return f"works on the CPU, {len(face.image)} px"
 
 

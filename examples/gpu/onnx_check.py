@@ -37,12 +37,9 @@ def compare(weights: Path, file: Path, device: torch.device) -> dict[str, Any]:
     session = onnxruntime.InferenceSession(str(file), providers=[provider])
     net, card = load_generator(weights, device)
     random, size = torch.Generator().manual_seed(0), card.image_size
-    channels = [3, 1][: len(session.get_inputs())]
-    images = [torch.rand(BATCH, count, size, size, generator=random) for count in channels]
-    images[0] = 2 * images[0] - 1
-    images[1:] = [
-        image * torch.linspace(0, 1, size) for image in images[1:]
-    ]  # of a turned face: others stay as they are
+    images = [2 * torch.rand(BATCH, 3, size, size, generator=random) - 1 for _ in session.get_inputs()]
+    if len(images) > 1:  # the visibility of a turned face: others stay as they are
+        images[1] = torch.rand(BATCH, 1, size, size, generator=random) * torch.linspace(0, 1, size)
     names = [each.name for each in session.get_inputs()]
     outputs = session.run(None, dict(zip(names, (image.numpy() for image in images), strict=True)))
     output: Any = net(*(image.to(device) for image in images))

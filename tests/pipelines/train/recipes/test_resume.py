@@ -69,8 +69,8 @@ def test_a_run_killed_and_resumed_equals_an_undisturbed_one_bit_for_bit(
         assert net(torch.ones(1, 2)).shape == (1, 3, 64, 64)
     else:
         size = card.image_size
-        masks = [torch.zeros(1, 1, size, size)] if recipe == "refiner" else []
-        made = net(torch.zeros(1, 3, size, size), *masks)
+        parts_of_view = [torch.zeros(1, planes, size, size) for planes in (1, 3)] if recipe == "refiner" else []
+        made = net(torch.zeros(1, 3, size, size), *parts_of_view)
         assert (made.image if recipe == "refiner" else made).shape == (1, 3, size, size)
         assert card.load_size == (128 if size == 128 else 100)
     if recipe == "multitask":  # a row for every pose
