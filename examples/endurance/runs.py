@@ -107,12 +107,13 @@ def finish(words: Sequence[object], log: Path) -> tuple[int, float]:
 def _processes_left(group: int) -> int:
     """Count the processes of a group that are still there after a while."""
     deadline = time.monotonic() + PATIENCE
-    while (left := _living(group)) and time.monotonic() < deadline:
+    while (left := living(group)) and time.monotonic() < deadline:
         time.sleep(0.02)
     return left
 
 
-def _living(group: int) -> int:
+def living(group: int) -> int:
+    """Count the processes of a process group that have not ended."""
     count = 0
     for place in Path("/proc").glob("[0-9]*"):
         try:

@@ -1,7 +1,9 @@
 """Pair batches by torch's DataLoader and Pillow: the reference for tests of the DALI loader."""
 
 import multiprocessing
+import os
 import signal
+import threading
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -70,7 +72,7 @@ class TorchLoader:
             batch_size=None,
             num_workers=workers,
             multiprocessing_context=_forkserver if workers else None,
-            worker_init_fn=_ignore_ctrl_c,
+            worker_init_fn=_init_worker,
             pin_memory=self._device.type == "cuda",
             generator=torch.Generator(),  # drawing the workers' seed must not advance the training's generator
         )
@@ -81,9 +83,19 @@ class TorchLoader:
             yield _batch(self._spec, raw, self._spec.uniform(step), self._device)
 
 
-def _ignore_ctrl_c(worker: int) -> None:
-    """Leave Ctrl-C to the training, which ends with a checkpoint: without its loader it could not."""
+def _init_worker(worker: int) -> None:
+    """Leave Ctrl-C to the training, which ends with a checkpoint: without its loader it could not. End with it.
+
+    torch's own check would wait for the end of the fork server, this process's parent.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_training, daemon=True).start()
+
+
+def _end_with_training() -> None:
+    if (training := multiprocessing.parent_process()) is not None:
+        training.join()
+        os._exit(1)
 
 
 def load_pairs(spec: LoaderSpec, indices: Sequence[int], device: torch.device) -> PairBatch:

@@ -1,5 +1,7 @@
 import os
 import signal
+import subprocess
+import sys
 import time
 from multiprocessing import forkserver
 from pathlib import Path
@@ -7,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from examples.endurance.runs import living
 from pipelines.train.data.augment import Augment
 from pipelines.train.data.batches import BatchSpec
 from pipelines.train.data.class_labels import Partner
@@ -125,3 +128,22 @@ def test_ctrl_c_to_the_processes_of_the_torch_loader_loses_no_batch(dataset: Pat
         os.kill(process, signal.SIGINT)
     time.sleep(0.1)  # that the signals take effect
     assert len([*loaded, *batches]) == 6
+
+
+@pytest.mark.slow
+def test_the_processes_of_the_torch_loader_end_with_a_killed_training(dataset: Path) -> None:
+    script = (
+        "import sys, time; from pathlib import Path; from pipelines.train.data.torch_loader import TorchLoader\n"
+        "from tests.pipelines.train.data.loading import CPU, make_spec\n"
+        "batches = TorchLoader(make_spec(Path(sys.argv[1])), CPU).batches(0, 100)\n"
+        "next(batches); print('ready', flush=True); time.sleep(60)"
+    )
+    words = [sys.executable, "-c", script, str(dataset)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True) as training:
+        assert training.stdout is not None and training.stdout.readline() == b"ready\n"
+        assert living(training.pid) > 2  # the fork server and its processes
+        training.kill()
+    deadline = time.monotonic() + 20
+    while living(training.pid) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert living(training.pid) == 0
