@@ -114,7 +114,7 @@ class Refiner(nn.Module):
         correction = _resize(correction, size)
         return Refined((_apply_shift(mixed, shift) + correction).clamp(-1, 1), correction, changes.confidence)
 
-    def _predict(self, view: Tensor, visibility: Tensor, unmirrored: Tensor) -> "_Changes":
+    def _predict(self, view: Tensor, visibility: Tensor, unmirrored: Tensor) -> _Changes:
         both = torch.cat([view, visibility, view.flip(-1), visibility.flip(-1), unmirrored], dim=1)
         fine = self._stem(both)
         quarter = self.down_quarter(leaky_relu(fine, 0.2))

@@ -132,15 +132,15 @@ class TurnedViews:
         """
         [crop] = align_photo(photo, self._landmarker.landmarker, AlignConfig(size=self._config.size))
         row = crop.ledger_row() | self._rows[job.input]
+        is_target, size = "/" not in job.stem, self._config.size
+        if is_target and not self._config.new_backdrop:
+            return ViewsOutput([crop.image], [row])
         head, found = cut_head(photo, crop)
         if self._config.new_backdrop:
             head = replace_backdrop(head, found.landmarks, self._backdrop_of(job))
-        if "/" in job.stem:
-            return self._views(head, found, row, job)
-        if self._config.new_backdrop:
-            size = self._config.size
+        if is_target:
             return ViewsOutput([warp_crop(head, crop_matrix(found.landmarks, size), size)], [row])
-        return ViewsOutput([crop.image], [row])
+        return self._views(head, found, row, job)
 
     def _backdrop_of(self, job: Job) -> NDArray[np.uint8]:
         """Draw the colors behind a subject, the same for its target and its inputs."""
