@@ -14,7 +14,6 @@ from packaging.specifiers import SpecifierSet
 
 from pipelines.extras import Extra, is_installed
 from toolkit.errors import ConfigError
-from toolkit.views.frontal import FrontalView
 
 GIB = 2**30
 MIN_DISK = 2 * GIB  # a training run with its checkpoints, and some thousand crops
@@ -105,6 +104,7 @@ def _landmarks() -> str:
 
 def _refiner() -> str:
     from pipelines.weights.generator import open_generator
+    from toolkit.views.frontal import FrontalView
 
     refiner = open_generator("refiner")
     black, hidden = np.zeros((refiner.side, refiner.side, 3), np.uint8), np.zeros((refiner.side,) * 2, np.float32)

@@ -197,3 +197,11 @@ def test_what_the_system_refuses_is_one_line(run: Run, tmp_path: Path, monkeypat
     assert result.exit_code == 2
     said = result.stderr.replace("\n", "")
     assert said.startswith("error: ") and "labels.csv: No space left on device; repair that" in said
+
+
+def test_doctor_starts_where_opencv_does_not_load() -> None:
+    blocked = "import sys; sys.modules['cv2'] = None; sys.argv = ['frontalize', 'doctor']"
+    script = f"{blocked}; from pipelines.cli import main; main()"
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert result.returncode == 2
+    assert "landmark models" in result.stdout and "the CPU path does not work" in result.stdout + result.stderr
