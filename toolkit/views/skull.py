@@ -11,7 +11,7 @@ Points = NDArray[np.float64]
 
 # Share of the skull behind the face's oval that counts as head, by height in head coordinates: all of it at the ears,
 # less at the hairline, where hair covers it, and nothing at the jaw, where the neck begins.
-SKULL_HEIGHTS, SKULL_SHARES = (-0.6, -0.25, 0.35, 0.75), (0.35, 1.0, 1.0, 0.0)
+SKULL_HEIGHTS, SKULL_SHARES = (-0.6, -0.25, 0.35, 0.5), (0.35, 1.0, 1.0, 0.0)
 
 
 def texture_positions(mesh: Points, fit: Fit, head: Points) -> Points:

@@ -60,16 +60,16 @@ def surroundings(photo: Image, person_colors: Image, photo_xy: Points, view_xy: 
     size, outline = frame.size, slice(-len(face_oval()), None)
     map_xy = _source_positions(photo_xy[outline], view_xy[outline], frame)
     x, y = (cv2.resize(part, (size, size), interpolation=cv2.INTER_LINEAR) for part in np.moveaxis(map_xy, 2, 0))
-    warped, turn = _sample(photo, x, y), turned_share(frame.fit)
+    warped, turn = sample_photo(photo, x, y), turned_share(frame.fit)
     if turn == 0:
         return warped
     top, share = _neck_share(frame)
     if len(share):
-        warped[top:] = _mix(warped[top:], _sample(person_colors, x[top:], y[top:]), turn * share)
-    return _mix(warped, warped[:, ::-1], turn * _mirrored_share(frame))
+        warped[top:] = mix(warped[top:], sample_photo(person_colors, x[top:], y[top:]), turn * share)
+    return mix(warped, warped[:, ::-1], turn * _mirrored_share(frame))
 
 
-def _sample(photo: Image, x: FloatImage, y: FloatImage) -> Image:
+def sample_photo(photo: Image, x: FloatImage, y: FloatImage) -> Image:
     """Sample a photo; beyond its edges it fades to its colors out of focus, because repeated pixels are streaks."""
     sampled = np.asarray(cv2.remap(photo, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.uint8)
     height, width = photo.shape[:2]
@@ -80,7 +80,7 @@ def _sample(photo: Image, x: FloatImage, y: FloatImage) -> Image:
     coarse_x, coarse_y = ((p + 0.5) * (OUT_OF_FOCUS / side) - 0.5 for p, side in ((x, width), (y, height)))
     blurred = cv2.remap(coarse, coarse_x, coarse_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     share = np.clip(beyond / (EDGE_FADE * max(height, width)), 0, 1)
-    return _mix(sampled, np.asarray(blurred, np.uint8), share)
+    return mix(sampled, np.asarray(blurred, np.uint8), share)
 
 
 def _source_positions(photo_xy: Points, view_xy: Points, frame: Frame) -> FloatImage:
@@ -94,7 +94,7 @@ def _source_positions(photo_xy: Points, view_xy: Points, frame: Frame) -> FloatI
     steps = (np.arange(GRID) + 0.5) * (frame.size / GRID) - 0.5
     points = np.stack(np.meshgrid(steps, steps), axis=2)
     center = view_xy.mean(axis=0)
-    offsets = photo_xy - _still(view_xy, frame)
+    offsets = photo_xy - still_positions(view_xy, frame)
     order = np.argsort(angles := np.arctan2(*(view_xy - center).T[::-1]))
     ray = points - center
     angle = np.arctan2(ray[..., 1], ray[..., 0])
@@ -105,10 +105,10 @@ def _source_positions(photo_xy: Points, view_xy: Points, frame: Frame) -> FloatI
     radius = np.linalg.norm(ray, axis=2) / around(np.linalg.norm(view_xy - center, axis=1))
     fade = smoothstep(np.clip((STILL_RADIUS - radius) / (STILL_RADIUS - 1), 0, 1))
     moved = np.stack([around(offsets[:, 0]), around(offsets[:, 1])], axis=2)
-    return np.asarray(_still(points, frame) + fade[..., None] * moved, np.float32)
+    return np.asarray(still_positions(points, frame) + fade[..., None] * moved, np.float32)
 
 
-def _still(view_xy: Points, frame: Frame) -> Points:
+def still_positions(view_xy: Points, frame: Frame) -> Points:
     """Map (..., 2) pixels of the view to the photo, where nothing moves: the head has turned about its neck."""
     fit, turn = frame.fit, turned_share(frame.fit)
     head = (view_xy - frame.head_to_view[:, 2]) / matrix_scale(frame.head_to_view)
@@ -133,6 +133,7 @@ def _neck_share(frame: Frame) -> tuple[int, FloatImage]:
     return top, np.asarray(share, np.float32)
 
 
-def _mix(one: Image, other: Image, share: FloatImage) -> Image:
+def mix(one: Image, other: Image, share: FloatImage) -> Image:
+    """Mix two images, (H, W, 3), with a share of the other that broadcasts to (H, W)."""
     mixed = one + (other.astype(np.float32) - one) * share[..., None]
     return np.asarray(np.round(mixed), np.uint8)
