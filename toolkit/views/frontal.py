@@ -5,8 +5,7 @@ the mesh as a texture map and the photo as its texture. :func:`render_view` draw
 :mod:`models.frontal_view` does the same for a batch on a GPU.
 
 The shape of a turned face is corrected (:mod:`toolkit.faces.frontal_shape`). Around the head the view shows what the
-photo has there (:mod:`toolkit.views.surroundings`), and what is behind the person where the photo shows the side of a
-neck (:mod:`toolkit.views.neck`). The less a face is turned, the more the view is the photo itself.
+photo has there (:mod:`toolkit.views.surroundings`). The less a face is turned, the more the view is the photo itself.
 
 Colors of the background (a wall behind a profile) must not get into the face. Three steps of :func:`prepare_view` keep
 them out, all of them based on the person's mask:
@@ -36,7 +35,6 @@ from toolkit.photos.types import Image
 from toolkit.views.backlight import remove_backlight
 from toolkit.views.head_outline import head_outline_mask, mesh_profile_mask
 from toolkit.views.inpaint import extend_person_colors
-from toolkit.views.neck import uncover_beside_neck
 from toolkit.views.profile_contour import fit_mesh_to_contour, is_turned
 from toolkit.views.segmentation import Mask, covers_face, person_probability
 from toolkit.views.skull import texture_positions, trim_skull
@@ -130,15 +128,12 @@ def prepare_view(photo: Image, face: Face, size: int, template: Template, border
         around_person = _find_person(around.image, around.face.landmarks[:SKIN], around.fit) if turn else None
         own = _bordered(crop_matrix(around.face.landmarks, size, template), border)
     frame = Frame(matrix, own, around.fit, size + 2 * border)
-    background = surroundings(around.image, colors, around_xy, view_xyz[:, :2], frame)
-    if around_person is not None:
-        background = uncover_beside_neck(background, around.image, around_person, around_xy, view_xyz[:, :2], frame)
     return ViewInputs(
         texture=texture,
         texture_xy=positions.astype(np.float32),
         view_xyz=view_xyz.astype(np.float32),
         visibility=visibility[:, 0].astype(np.float32),
-        background=background,
+        background=surroundings(around.image, colors, around_person, around_xy, view_xyz[:, :2], frame),
         own_margin=1 - turn,
     )
 
