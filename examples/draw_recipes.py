@@ -1,9 +1,9 @@
-"""Draw the outputs of several training runs for the same rotated heads.
+"""Draw the outputs of several training runs for the same turned photos.
 
-    python examples/draw_recipes.py PICTURE RUN [RUN ...] -- PHOTO [PHOTO ...]
+    python examples/draw_recipes.py PICTURE RUN [RUN ...] -- TURNED FRONTAL [TURNED FRONTAL ...]
 
-Every frontal photo is rotated by another angle. Rows: the rotated crops; the outputs of each run, for a run of
-`multitask` five rows, one for every second of its poses; the frontal crops.
+One column for each pair of photos of one person. Rows: the crops of the turned photos; the outputs of each run, for a
+run of `multitask` five rows, one for every second of its poses; the crops of the frontal photos.
 """
 
 import sys
@@ -16,31 +16,14 @@ from torch import nn
 from pipelines.photo_jobs.crops import resize_square
 from pipelines.weights.checkpoint import GeneratorCard, load_generator
 from pipelines.weights.normalization import to_images
-from toolkit.crops.align import align_photo
-from toolkit.geometry.crop import crop_matrix
+from toolkit.crops.align import AlignConfig, align_photo
 from toolkit.landmarks.finder import open_landmarker
-from toolkit.photos.decode import read_photo
+from toolkit.photos.decode import Photo, read_bytes
 from toolkit.photos.files import encode_image, write_atomic
-from toolkit.photos.resample import warp_crop
 from toolkit.photos.types import Image
-from toolkit.views.rotate import RotatableHead
 
 SIDE = 128  # px, of the crops and the picture's cells
-YAWS = (-52, 38, -22, 52, -38, 22)  # degrees, none of them in the usual training sets
 CPU = torch.device("cpu")
-
-
-def rotated_crops(photos: list[Path]) -> tuple[list[Image], list[Image]]:
-    """Return the rotated and the frontal crops, (SIDE, SIDE, 3) each."""
-    landmarker = open_landmarker()
-    rotated, frontal = [], []
-    for number, path in enumerate(photos):
-        photo = read_photo(path)
-        [crop] = align_photo(photo, landmarker)
-        view = RotatableHead(photo, crop.face).view(YAWS[number % len(YAWS)])
-        rotated.append(warp_crop(view.image, crop_matrix(view.landmarks, SIDE), SIDE))
-        frontal.append(warp_crop(photo, crop_matrix(crop.face.landmarks, SIDE), SIDE))
-    return rotated, frontal
 
 
 def rows(run: Path, crops: list[Image]) -> list[list[Image]]:
@@ -71,8 +54,10 @@ def in_pose(net: nn.Module, images: torch.Tensor, pose: int) -> torch.Tensor:
 
 def main(picture: Path, runs: list[Path], photos: list[Path]) -> None:
     """Draw and write the picture."""
-    rotated, frontal = rotated_crops(photos)
-    lines = [rotated, *(row for run in runs for row in rows(run, rotated)), frontal]
+    landmarker = open_landmarker()
+    crops = [align_photo(Photo(read_bytes(path)), landmarker, AlignConfig(size=SIDE))[0].image for path in photos]
+    turned, frontal = crops[::2], crops[1::2]
+    lines = [turned, *(row for run in runs for row in rows(run, turned)), frontal]
     cells = [np.hstack([resize_square(image, SIDE) for image in line]) for line in lines]
     write_atomic(picture, encode_image(np.vstack(cells), picture.suffix, 90))
 

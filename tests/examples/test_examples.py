@@ -69,8 +69,9 @@ def test_views_are_drawn_and_timed(tmp_path: Path, photos: Path) -> None:
     assert "frontal_view at 128 px" in example("bench/views.py", photos / "ann", 2)
 
 
-def test_what_runs_make_of_turned_heads_is_drawn(tmp_path: Path, photos: Path, untrained: Path) -> None:
-    example("draw_recipes.py", tmp_path / "drawn.png", untrained.parent, "--", photos / "ann" / "0.jpg")
+def test_what_runs_make_of_turned_heads_is_drawn(tmp_path: Path, untrained: Path) -> None:
+    pair = FACES / "003_left_3quarter.jpg", FACES / "003_frontal.jpg"
+    example("draw_recipes.py", tmp_path / "drawn.png", untrained.parent, "--", *pair)
     turned, made, true = np.split(read_photo(tmp_path / "drawn.png").astype(int), 3)
     assert turned.shape == made.shape == (128, 128, 3)
     assert np.abs(turned - true).mean() > 10
@@ -155,7 +156,7 @@ def test_skin_tones_become_a_column(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_traits_of_drawn_discs_are_flipped_and_read(tmp_path: Path, run: Run) -> None:
-    example("flip_traits.py", "draw", tmp_path / "set")
+    example("flip_traits.py", "draw", tmp_path / "set", 100)
     words = ["train", tmp_path / "set", tmp_path / "run", "--recipe", "attributes", "--steps", 1, "--batch-size", 4]
     assert run(*words, "--set", "channels=16", "--loader", "torch", "--quiet").exit_code == 0
     told = example("flip_traits.py", "measure", tmp_path / "run", tmp_path / "discs.png").splitlines()
