@@ -14,9 +14,10 @@ from torch.nn.functional import conv2d, grid_sample, interpolate, leaky_relu, pi
 
 IMAGE_SIZE = 128  # px: the network's resolution; its changes are applied to larger views at their own resolution
 MAX_SHIFT = 0.08  # of the view's side
-# Of the color correction, outside of training: on the head, and beside it. All of it is nearest to the target in
-# pixels; on photos that differ from those of the training less of it keeps more of the person.
-CORRECTION_SHARE, SHARE_BESIDE = 0.8, 0.4
+# Of the color correction, outside of training. All of it is nearest to the target in pixels; on photos that differ from
+# those of the training less of it keeps more of the person. What surrounds the head is not corrected at all: there it
+# would add colored specks.
+CORRECTION_SHARE = 0.8
 # Visibility of the face's less visible half, relative to the other's: from the first on a view is nearly the photo, and
 # stays as it is; up to the second all changes are made. These are yaws of about 13 and 33 degrees.
 FRONTAL_RATIO, TURNED_RATIO = 0.65, 0.4
@@ -108,8 +109,7 @@ class Refiner(nn.Module):
             turned = _turned_share(small[1])
             on_head = (small[1].maximum(small[1].flip(-1)) / ON_HEAD).clamp(max=1)
             own_share, shift = turned * own_share, turned * shift
-            share = SHARE_BESIDE + (CORRECTION_SHARE - SHARE_BESIDE) * on_head
-            correction = share * turned * correction
+            correction = CORRECTION_SHARE * turned * on_head * correction
         mixed = view + _resize(own_share, size) * (unmirrored - view)
         correction = _resize(correction, size)
         return Refined((_apply_shift(mixed, shift) + correction).clamp(-1, 1), correction, changes.confidence)
