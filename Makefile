@@ -59,10 +59,14 @@ PYTHON_GPU ?= $(BIN)/python
 gpu: $(if $(filter $(BIN)/python,$(PYTHON_GPU)),$(READY))
 	@start=$$(date +%s); $(PYTHON_GPU) -m examples.gpu.report $(WORDS) && echo "make gpu: $$(($$(date +%s) - start)) s"
 
+# An environment of another Python is made anew: venv alone would leave `python` in it to that one, and `pip` to this one.
+VERSION := -c 'import sys; print(sys.version_info[:2])'
+
 $(READY): pyproject.toml
 	@test -n "$(PYTHON)" || { echo "no Python 3.11 or newer found; install one, or say make PYTHON=/path/to/python"; exit 1; }
 	@start=$$(date +%s); echo "setting up .venv with $(PYTHON): about 8.2 GB, some minutes"; \
-	$(PYTHON) -m venv .venv && $(BIN)/pip install --quiet --disable-pip-version-check --editable '.[train,mediapipe,demo,dev,onnx,ray]' \
+	if test "$$($(BIN)/python $(VERSION) 2>&1)" != "$$($(PYTHON) $(VERSION))"; then clear=--clear; fi; \
+	$(PYTHON) -m venv $$clear .venv && $(BIN)/pip install --quiet --disable-pip-version-check --editable '.[train,mediapipe,demo,dev,onnx,ray]' \
 	&& { $(BIN)/python -c 'import cv2' || { echo "$(LIBRARIES)"; exit 1; }; } \
 	&& touch $@ && echo "set up in $$(($$(date +%s) - start)) s"
 

@@ -1,6 +1,6 @@
 """Measure whether each attribute of the recipe `attributes` changes its trait in the image, and no other trait.
 
-    python examples/flip_traits.py draw SET                    # a labelled set of drawn discs
+    python examples/flip_traits.py draw SET [COUNT]            # a labelled set of drawn discs, 2000 by default
     frontalize train SET RUN --recipe attributes --steps 3000 --batch-size 16 --set channels=16
     python examples/flip_traits.py measure RUN [PICTURE.png]
 
@@ -56,10 +56,10 @@ def measure_traits(image: Image) -> tuple[bool, ...]:
     )
 
 
-def write_set(root: Path) -> None:
+def write_set(root: Path, count: int) -> None:
     """Write a paired set of discs, in which each input is its own target."""
     random, rows = np.random.default_rng(0), []
-    for number in range(COUNT):
+    for number in range(count):
         traits = tuple(random.integers(0, 2, len(TRAITS)).tolist())
         image, name = draw(traits, random), f"{number:04d}"
         if measure_traits(image) != tuple(map(bool, traits)):
@@ -112,6 +112,6 @@ def measure(run: Path, picture: Path | None) -> None:
 
 if __name__ == "__main__":
     if sys.argv[1] == "draw":
-        write_set(Path(sys.argv[2]))
+        write_set(Path(sys.argv[2]), int(sys.argv[3]) if len(sys.argv) > 3 else COUNT)
     else:
         measure(Path(sys.argv[2]), Path(sys.argv[3]) if len(sys.argv) > 3 else None)

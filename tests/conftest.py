@@ -25,6 +25,11 @@ SHARED = Path(os.environ.get("FRONTALIZE_SHARED", "../shared")).resolve() / "dat
 
 FRONTALIZE = [sys.executable, "-c", "from pipelines.cli import main; main()"]  # as a process of its own
 
+# A command that a test calls in this process takes one worker unless told otherwise, not one for each core: each needs
+# half a second of processor time to start, and two processes of tests keep two cores busy. Processes that tests start
+# see all cores.
+pytest.MonkeyPatch().setattr("os.sched_getaffinity", lambda process: {0}, raising=False)
+
 Run = Callable[..., Result]
 
 

@@ -97,7 +97,8 @@ def read_only_later(stage: Stage, rng: random.Random) -> list[str]:
     for place in places:  # a whole disk with open files does not become read-only
         subprocess.run(["mount", "--bind", place, place], check=False)
         subprocess.run(["mount", "-o", "remount,bind,ro", place], check=False)
-    said = stage.disturbed(process)
+    # Nobody can remove a temporary file from a folder that takes nothing; the next run has to.
+    said = [one for one in stage.disturbed(process) if not one.startswith("left over")]
     for place in reversed(places):
         subprocess.run(["umount", "--lazy", place], check=False)
     said += stage.healed()

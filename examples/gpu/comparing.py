@@ -73,7 +73,7 @@ def evaluate(work: Work) -> list[Claim]:
     documents: list[Any] = []
     for device in ("cpu", work.device):
         page = work.folder("evaluate", device).with_suffix(".html")
-        words = ("--model", "raw", "--model", "refiner", "--device", device)
+        words = ("--model", "raw", "--model", "refiner", *work.place(device))
         documents.append(work.frontalize("evaluate", work.training_set, page, *words)["models"])
     one, other = (dict(_numbers(document)) for document in documents)
     if one.keys() != other.keys():
@@ -87,7 +87,7 @@ def _both(work: Work, name: str, *words: object) -> tuple[Path, Path]:
     verb = 2 if words[0] == "pairs" else 1
     for device in ("cpu", work.device):
         out = work.folder(name, device)
-        work.frontalize(*words[: verb + 1], out, *words[verb + 1 :], "--device", device)
+        work.frontalize(*words[: verb + 1], out, *words[verb + 1 :], *work.place(device))
     return work.folder(name, "cpu"), work.folder(name, work.device)
 
 

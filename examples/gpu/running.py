@@ -33,7 +33,7 @@ def run_tests(work: Work) -> list[Claim]:
 
 def make_training_set(work: Work) -> list[Claim]:
     """The set of the trainings: a round trip gives views, and the masks that the refiner needs."""
-    words = ("--round-trip", "--per-photo", work.sizes.views, "--device", work.device)
+    words = ("--round-trip", "--per-photo", work.sizes.views, *work.place(work.device))
     document = work.frontalize("pairs", "synth", work.few, work.training_set, *words)
     return [at_least("pairs synth --round-trip: photos written", document["written"] + document["skipped"], 1)]
 
@@ -70,7 +70,7 @@ def throughput(work: Work, verb: str) -> list[Claim]:
     """A whole bulk run on the CPU and on the GPU."""
     rates = {}
     for device in dict.fromkeys(("cpu", work.device)):
-        words = ("--device", device, "--overwrite")
+        words = (*work.place(device), "--overwrite")
         out = work.folder(f"throughput-{verb}", device)
         document = work.frontalize(verb, work.many, out, *words)
         if not document["written"]:

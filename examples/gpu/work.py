@@ -35,7 +35,7 @@ class Sizes:
     train_seconds: float = 30.0  # of each recipe with each loader
     warm_up: int = 20  # training steps that are not counted
     batch_size: int | None = None  # of trainings; None: the recipe's
-    workers: int = field(default_factory=all_cores)  # of the loaders
+    workers: int = field(default_factory=all_cores)  # of the commands that take photos, and of the loaders
     views: int = 4  # of each photo, in the set of the trainings
     tests: str = "tests"  # the tests that are searched for the marker gpu
     recipes: tuple[str, ...] = ("scaleway", "refiner")
@@ -46,8 +46,8 @@ class Sizes:
 
 
 DRY = Sizes(
-    few=4,
-    many=4,
+    few=3,
+    many=3,
     train_seconds=0.0,
     warm_up=1,
     batch_size=2,
@@ -95,6 +95,10 @@ class Work:
     def training_set(self) -> Path:
         """The paired set of the trainings."""
         return self.out / "set"
+
+    def place(self, device: str) -> tuple[object, ...]:
+        """Return the options that say where a command works."""
+        return "--device", device, "--workers", self.sizes.workers
 
     def folder(self, name: str, device: str) -> Path:
         """Return the folder of a step's results on a device."""

@@ -18,7 +18,7 @@ from pipelines.batch.config import FrontalizeConfig
 from pipelines.bench.config import BenchConfig
 from pipelines.bench.photo_stages import SEARCH_STAGES, STAGES, SUFFIX, VIEW_SIZE, PhotoTimer, PhotoTimes, TimingJob
 from pipelines.bench.rates import Timing, machine
-from pipelines.photo_jobs.device_networks import networks_on
+from pipelines.photo_jobs.device_networks import full_precision_on, networks_on
 from pipelines.runtime.interrupt import Stop
 from pipelines.runtime.worker_pool import Crash, run_in_workers
 from pipelines.train.config import TrainConfig
@@ -81,7 +81,7 @@ class Bench:
         Raises:
             ConfigError: no photo has a face.
         """
-        for note in chain(self._time_photos(stop), self._time_networks()):
+        for note in chain(self._time_photos(stop), self._time_training(), self._time_refiner()):
             yield note
             if stop():
                 return
@@ -144,7 +144,8 @@ class Bench:
                 rates.append(len(seconds) / sum(seconds))
             self.timings[stage] = Timing(stage, what, "1 core", "photos", rates, self._workers)
 
-    def _time_networks(self) -> Iterator[str]:
+    def _time_training(self) -> Iterator[str]:
+        """As `train` runs: on a GPU with torch's own precision."""
         settings = recipe_settings(TrainConfig(dataset="", recipe=RECIPE))
         pairs, size = settings.batch_size, settings.image_size
         spec = self._loader_spec(pairs, size)
@@ -152,17 +153,17 @@ class Bench:
         loader, loader_name = _open_loader(spec, self.device)
         batches = loader.batches(0, ENDLESS)
         batch = next(batches)
-        faces = FrontalizeConfig(model=NETWORK).batch_size
+        what = f"{loader_name}, {pairs} a batch, {VIEW_SIZE} px to {size}"
+        yield from self._time("loader", what, f"{self._workers} cores", "pairs", pairs, lambda: next(batches))
+        what, place = f"{RECIPE}, {pairs} a batch, {size} px", machine(self.device)["device"]
+        yield from self._time("train step", what, place, "pairs", pairs, lambda: recipe.step(batch, StepInfo(0, 0)))
+
+    def _time_refiner(self) -> Iterator[str]:
+        """As `batch` runs: on a GPU in float32."""
+        faces, place = FrontalizeConfig(model=NETWORK).batch_size, machine(self.device)["device"]
         refine = open_generator(NETWORK, faces, str(self.device))
         gray = np.full((VIEW_SIZE, VIEW_SIZE, 3), 128, np.uint8)
         view = FrontalView(gray, np.full((VIEW_SIZE, VIEW_SIZE), 0.5, np.float32), gray).network_inputs
-        cores, place = f"{self._workers} cores", machine(self.device)["device"]
-        what = f"{loader_name}, {pairs} a batch, {VIEW_SIZE} px to {size}"
-        yield from self._time("loader", what, cores, "pairs", pairs, lambda: next(batches))
-        what = f"{RECIPE}, {pairs} a batch, {size} px"
-        yield from self._time("train step", what, place, "pairs", pairs, lambda: recipe.step(batch, StepInfo(0, 0)))
-        what = f"{faces} views, {VIEW_SIZE} px"
-        yield from self._time(NETWORK, what, place, "photos", faces, lambda: refine([view] * faces))
         net, _ = load_generator(weights_path(NETWORK), self.device)
         one = [torch.zeros(1, channels, VIEW_SIZE, VIEW_SIZE, device=self.device) for channels in (3, 1, 3)]
 
@@ -170,7 +171,10 @@ class Bench:
         def singly() -> None:
             net(*one).image.cpu()
 
-        yield from self._time(ONE_BY_ONE, f"a view, {VIEW_SIZE} px", place, "photos", 1, singly)
+        with full_precision_on(str(self.device)):
+            what = f"{faces} views, {VIEW_SIZE} px"
+            yield from self._time(NETWORK, what, place, "photos", faces, lambda: refine([view] * faces))
+            yield from self._time(ONE_BY_ONE, f"a view, {VIEW_SIZE} px", place, "photos", 1, singly)
 
     def _time(
         self, stage: str, what: str, place: str, unit: str, count: int, work: Callable[[], object]

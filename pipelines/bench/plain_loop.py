@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from pipelines.align.config import AlignPhotosConfig
 from pipelines.batch.config import VIEW_SIZE
+from pipelines.photo_jobs.device_networks import full_precision_on
 from pipelines.weights.card import read_card
 from pipelines.weights.generator import BUILT_IN, open_generator
 from pipelines.weights.normalization import denormalize, normalize
@@ -59,10 +60,10 @@ def frontalize_one_by_one(source: Path, out: Path, bundle: Path | None, device: 
         source: the photos.
         out: an empty folder for the views.
         bundle: see :func:`align_one_by_one`.
-        device: of the refiner, ``cpu`` or ``cuda:i``.
+        device: of the refiner, ``cpu`` or ``cuda:i``; a GPU computes in float32, as it does for `batch`.
     """
     refine = _open_refiner(device)
-    with _landmarks(bundle) as find:
+    with _landmarks(bundle) as find, full_precision_on(device):
         for name, photo in _read(source):
             image = np.asarray(cv2.cvtColor(photo, cv2.COLOR_BGR2RGB), np.uint8)
             points = find(image)

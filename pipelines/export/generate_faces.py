@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from pipelines.photo_jobs.device_networks import full_precision_on
 from pipelines.runtime.devices import choose_device
 from pipelines.weights.checkpoint import load_generator, weights_of
 from pipelines.weights.normalization import to_images
@@ -44,7 +45,7 @@ def generate_faces(run: Path, out: Path, values: dict[str, int], count: int, see
     noise = torch.from_numpy(np.random.default_rng(seed).random((count, 1), np.float32)).to(target)
     attributes = torch.tensor([float(values.get(name, 0)) for name in card.attributes], device=target)
     names: list[str] = []
-    with torch.inference_mode():
+    with torch.inference_mode(), full_precision_on(str(target)):
         for part in noise.split(CHUNK):
             for face in to_images(net(attributes.expand(len(part), -1), part), card.normalization):
                 names.append(f"{len(names) + 1:04d}.png")

@@ -28,7 +28,7 @@ def work_in(out: Path, seconds: float = 60.0, in_process: bool = False) -> Work:
 
 
 @pytest.mark.slow
-def test_the_dry_form_runs_all_steps_and_a_second_call_none(tmp_path: Path) -> None:
+def test_the_dry_form_runs_all_steps_and_a_second_call_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "report"
     try:
         told = example_alone("gpu/report.py", out, "--dry")
@@ -39,7 +39,8 @@ def test_the_dry_form_runs_all_steps_and_a_second_call_none(tmp_path: Path) -> N
             assert f"| {step.name} |" in page
         assert "skipped: no NVIDIA GPU" in page
         started = time.monotonic()
-        assert example_alone("gpu/report.py", out, "--dry") == told
+        assert report.report(out, None, 10, dry=True, fresh=False) == 0
+        assert capsys.readouterr().out == told
         assert time.monotonic() - started < 10
     finally:
         shutil.rmtree(out, ignore_errors=True)  # 80 MB
@@ -144,7 +145,7 @@ def test_images_that_differ_fail(tmp_path: Path) -> None:
 def test_photos_of_a_user_are_named_by_numbers(tmp_path: Path, photos: Path) -> None:
     make_photos(work_in(tmp_path), photos)
     names = sorted(path.name for path in work_in(tmp_path).many.iterdir())
-    assert names == ["0000_0000.jpg", "0000_0001.jpg", "0000_0002.jpg", "0000_0003.jpg"]
+    assert names == ["0000_0000.jpg", "0000_0001.jpg", "0000_0002.jpg"]
     assert read_photo(work_in(tmp_path).few / names[0]).shape == (400, 512, 3)
 
 

@@ -78,7 +78,7 @@ def test_outputs_are_those_of_the_full_install(
     words: list[str], light: Light, faces: Path, run: Run, tmp_path: Path
 ) -> None:
     command, *options = words
-    options += ["--format", "png", "--workers", "2"]
+    options += ["--format", "png", "--workers", "1"]
     result = light(command, faces, tmp_path / "light", *options)
     assert result.returncode == 0, result.stderr
     assert run(command, faces, tmp_path / "full", *options).exit_code == 0
@@ -86,7 +86,7 @@ def test_outputs_are_those_of_the_full_install(
     assert tree(tmp_path / "light") == tree(tmp_path / "full")
     settings = [{row.settings for row in read_ledger(tmp_path / out)} for out in ("light", "full")]
     assert settings[0] == settings[1] != {""}
-    result = light("report", tmp_path / "light")
+    result = light("report", tmp_path / "light", "--workers", 1)
     assert result.returncode == 0, result.stderr
     assert (tmp_path / "light" / "report.html").stat().st_size > 10_000
 
@@ -94,9 +94,9 @@ def test_outputs_are_those_of_the_full_install(
 @pytest.mark.slow
 def test_paired_sets_are_built_checked_and_split(light: Light, faces: Path, tmp_path: Path) -> None:
     for words in (
-        ["pairs", "build", faces, tmp_path / "set", "--subjects", r"^(\d+)_"],
-        ["pairs", "synth", faces, tmp_path / "turned", "--yaws=-30,30", "--round-trip"],
-        ["pairs", "verify", tmp_path / "set"],
+        ["pairs", "build", faces, tmp_path / "set", "--subjects", r"^(\d+)_", "--workers", 1],
+        ["pairs", "synth", faces, tmp_path / "turned", "--yaws=-30,30", "--round-trip", "--workers", 1],
+        ["pairs", "verify", tmp_path / "set", "--workers", 1],
         ["pairs", "split", tmp_path / "set", "--val", "50%"],
     ):
         result = light(*words)

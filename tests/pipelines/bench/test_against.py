@@ -10,7 +10,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 
+from pipelines.bench import plain_loop
 from pipelines.bench.against import OURS, PLAIN, AgainstPlain, Comparison
 from pipelines.bench.against import Run as OneRun
 from pipelines.bench.config import BenchConfig
@@ -20,6 +22,8 @@ from tests.conftest import Run
 from tests.faces import FACES
 from toolkit.errors import ConfigError
 from toolkit.networks import runtime
+from toolkit.photos.types import Image
+from toolkit.views.frontal import FrontalView
 
 ID = "0[0-4]*_frontal"  # 003, 021, 025, 030, 038, 045
 
@@ -57,6 +61,22 @@ def test_the_plain_loop_cuts_the_same_crops(faces: Path, tmp_path: Path, run: Ru
     assert names == sorted(path.name for path in (tmp_path / "ours").glob("*.jpg"))
     assert len(names) == 6
     assert max(difference(tmp_path / "plain" / name, tmp_path / "ours" / name) for name in names) < 8
+
+
+def test_on_a_gpu_the_plain_loop_computes_as_batch_does(
+    faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_tf32: list[bool] = []
+
+    def refine(view: FrontalView) -> Image:
+        in_tf32.append(torch.backends.cudnn.allow_tf32)
+        return view.image
+
+    monkeypatch.setattr(plain_loop, "_open_refiner", lambda device: refine)
+    assert torch.backends.cudnn.allow_tf32  # torch's default
+    frontalize_one_by_one(faces, tmp_path, None, "cuda:0")
+    assert in_tf32 == [False] * 6
+    assert torch.backends.cudnn.allow_tf32
 
 
 @pytest.mark.slow

@@ -2,15 +2,21 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 
-from pipelines.bench.photo_stages import STAGES
+from pipelines.bench import bench
+from pipelines.bench.bench import NETWORK, ONE_BY_ONE, Bench
+from pipelines.bench.config import BenchConfig
+from pipelines.bench.photo_stages import STAGES, PhotoTimes, TimingJob
 from pipelines.bench.rates import Timing, steady_rates
 from pipelines.commands.bench import _duration, sample_photos
 from pipelines.runtime.stage_timer import StageSeconds, record_stages, stage
 from tests.conftest import Run
+from tests.pretended_gpu import GPU, pretended_gpu
 from toolkit.photos.decode import read_photo
 
 
@@ -71,6 +77,39 @@ def test_every_stage_is_measured_on_the_photos_given(photos: Path, run: Run, mon
     geometric = said["end_to_end"][0]  # the refiner's photos are too few for its rate: they end as one batch
     assert max(geometric["of_stages"], geometric["times_plain_loop"]) < 10  # what is timed is what is run
     assert "train step" in result.stderr
+
+
+def test_on_a_gpu_stages_compute_as_the_commands_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`batch` in float32, `train` with torch's own precision."""
+    in_tf32: dict[str, bool] = {}
+
+    def note(name: str) -> Any:
+        def work(*inputs: object) -> Any:
+            in_tf32[name] = torch.backends.cudnn.allow_tf32
+            return SimpleNamespace(image=torch.zeros(1))
+
+        return work
+
+    loader = SimpleNamespace(batches=lambda *_: iter(range(10**9)))
+    for name, stand_in in (
+        ("open_fabric", lambda *_: SimpleNamespace(device=GPU)),
+        ("_open_loader", lambda *_: (loader, "none")),
+        ("make_recipe", lambda *_: SimpleNamespace(step=note("train step"))),
+        ("open_generator", lambda *_: note(NETWORK)),
+        ("load_generator", lambda *_: (note(ONE_BY_ONE), None)),
+        ("machine", lambda _: {"device": "a GPU"}),
+    ):
+        monkeypatch.setattr(bench, name, stand_in)
+    monkeypatch.setattr(bench, "MIN_SECONDS", 0.01)
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda _: None)
+    measured = Bench([], tmp_path, BenchConfig(rounds=1), 1)
+    monkeypatch.setattr(measured, "_time_photos", lambda _: iter(()))
+    measured._last = [PhotoTimes(TimingJob(1, tmp_path, "0.jpg"), has_face=True)]
+    assert torch.backends.cudnn.allow_tf32  # torch's default
+    with pretended_gpu():
+        assert len(list(measured.run(lambda: False))) == 2 * 4
+    assert in_tf32 == {"train step": True, NETWORK: False, ONE_BY_ONE: False}
+    assert torch.backends.cudnn.allow_tf32
 
 
 def test_without_photos_a_portrait_is_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,7 +35,7 @@ def cluster() -> Iterator[Any]:
 
 
 def test_outputs_are_those_of_the_local_engine(photos: Path, run: Run, tmp_path: Path) -> None:
-    words = ["batch", photos, "--model", "geometric", "--format", "png", "--workers", "2"]
+    words = ["batch", photos, "--model", "geometric", "--format", "png"]
     assert run(*words, tmp_path / "local").exit_code == 1  # one photo is damaged
     assert run(*words, tmp_path / "ray", "--engine", "ray").exit_code == 1
     assert tree(tmp_path / "ray") == tree(tmp_path / "local")

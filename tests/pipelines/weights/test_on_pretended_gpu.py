@@ -108,13 +108,18 @@ def test_faces_are_compared_with_targets_on_the_device(monkeypatch: pytest.Monke
     assert devices == [GPU, GPU]
 
 
-def test_faces_are_generated_from_attributes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    loaded = loader_of("attributes", attributes=2, image_size=64, channels=4)
-    monkeypatch.setattr(generate_faces, "load_generator", loaded)
+def test_faces_are_generated_from_attributes_in_float32(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    network, card = loader_of("attributes", attributes=2, image_size=64, channels=4)(Path(), torch.device("cpu"))
+    in_tf32: list[bool] = []
+    network.register_forward_hook(lambda *_: in_tf32.append(torch.backends.cudnn.allow_tf32))
+    monkeypatch.setattr(generate_faces, "load_generator", lambda path, device: (network.to(device), card))
     monkeypatch.setattr(generate_faces, "choose_device", str)
+    assert torch.backends.cudnn.allow_tf32  # torch's default
     with pretended_gpu():
         names = generate_faces.generate_faces(Path(), tmp_path, {"Male": 1}, 3, 0, "cuda:0")
     assert names == ["0001.png", "0002.png", "0003.png"]
+    assert in_tf32 == [False]
+    assert torch.backends.cudnn.allow_tf32
 
 
 def test_an_array_made_of_a_tensor_on_the_gpu_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
+from pipelines.train import trainer
 from pipelines.train.config import TrainConfig
 from pipelines.train.data import torch_loader
 from pipelines.train.trainer import Training
@@ -43,8 +44,9 @@ def in_this_process(*words: Any, num_workers: int, multiprocessing_context: obje
 
 
 def train(config: TrainConfig, run: Path) -> None:
-    """Train with a loader that reads in this process."""
+    """Train with a loader that reads in this process, and with samples of one pair: some networks draw ten of each."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(torch_loader, "DataLoader", in_this_process)
+        patch.setattr(trainer, "GRID_PAIRS", 1)
         for _ in Training(config, run, "cpu", 1).run(never):
             pass
