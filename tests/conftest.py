@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from skimage import data
 from typer.testing import CliRunner, Result
 
-from pipelines.cli import app
+from pipelines.runtime import config
 from toolkit.landmarks.finder import open_landmarker
 from toolkit.landmarks.protocols import Landmarker
 from toolkit.photos.files import encode_image
@@ -28,7 +29,7 @@ FRONTALIZE = [sys.executable, "-c", "from pipelines.cli import main; main()"]  #
 # A command that a test calls in this process takes one worker unless told otherwise, not one for each core: each needs
 # half a second of processor time to start, and two processes of tests keep two cores busy. Processes that tests start
 # see all cores.
-pytest.MonkeyPatch().setattr("os.sched_getaffinity", lambda process: {0}, raising=False)
+pytest.MonkeyPatch().setattr(config, "os", SimpleNamespace(sched_getaffinity=lambda process: {0}))
 
 Run = Callable[..., Result]
 
@@ -54,6 +55,7 @@ def shared() -> Path:
 @pytest.fixture(scope="session")
 def run() -> Run:
     """Call the command line as a user would, and see its exit code, stdout and stderr."""
+    from pipelines.cli import app  # not before the patch above: it reads the defaults
 
     def call(*words: object) -> Result:
         return CliRunner().invoke(app, [str(word) for word in words])

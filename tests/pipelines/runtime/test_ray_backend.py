@@ -93,8 +93,8 @@ def test_outputs_are_the_same_if_a_machine_of_the_cluster_dies_in_the_middle(
         deadline = time.monotonic() + SECONDS
         while not (rows_in(tmp_path / "two") and is_busy(node)) and time.monotonic() < deadline:
             time.sleep(0.01)
-        cluster.remove_node(node, allow_graceful=False)
         found.append(rows_in(tmp_path / "two"))
+        cluster.remove_node(node, allow_graceful=False)
 
     def is_busy(node: Any) -> bool:
         return "CPU" not in ray._private.state.available_resources_per_node()[node.node_id]

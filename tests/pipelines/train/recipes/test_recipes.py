@@ -85,11 +85,7 @@ def test_faces_are_generated_with_given_attributes(dataset: Path, tmp_path: Path
     train(config(dataset, "attributes", steps=1, settings={"channels": "16"}), tmp_path / "r")
     words = ["generate", tmp_path / "r", tmp_path / "out", "--attributes"]
     grid = read_photo(tmp_path / "r" / "samples" / "000001_attributes.jpg")
-    assert grid.shape == (
-        20 + 5 * 64,
-        3 * 64,
-        3,
-    )  # three targets' attributes, five noise values, the discriminator's score
+    assert grid.shape == (20 + 5 * 64, 64, 3)  # the target's attributes, five noise values, the discriminator's score
     assert grid[:20].min() < 100
     result = run(*words, "Smiling=1,Male=0", "-n", 3, "--json")
     assert json.loads(result.stdout)["outputs"] == ["0001.png", "0002.png", "0003.png"], result.stderr
