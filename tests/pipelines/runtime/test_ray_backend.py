@@ -81,17 +81,18 @@ def test_outputs_are_the_same_if_a_machine_of_the_cluster_dies_in_the_middle(
     """A second node on this machine, all of whose processes are killed while one works there."""
     import ray
 
-    for number in range(24):
+    count = 160  # enough for both nodes, although one starts later
+    for number in range(count):
         (tmp_path / "photos" / f"{number % 6}").mkdir(parents=True, exist_ok=True)
         photo = photos / ("ann", "bea")[number % 2] / f"{number % 3}.jpg"
         (tmp_path / "photos" / f"{number % 6}" / f"{number}.jpg").symlink_to(photo)
     words = ["batch", tmp_path / "photos", "--model", "geometric", "--size", "64", "--format", "png"]
     assert run(*words, tmp_path / "one", "--workers", "1").exit_code == 0
-    node, found = cluster.add_node(num_cpus=1), list[int]()
+    node, found, done = cluster.add_node(num_cpus=1), list[int](), threading.Event()
 
     def kill() -> None:
         deadline = time.monotonic() + SECONDS
-        while not (rows_in(tmp_path / "two") and is_busy(node)) and time.monotonic() < deadline:
+        while not (rows_in(tmp_path / "two") and is_busy(node)) and not done.is_set() and time.monotonic() < deadline:
             time.sleep(0.01)
         found.append(rows_in(tmp_path / "two"))
         cluster.remove_node(node, allow_graceful=False)
@@ -102,11 +103,12 @@ def test_outputs_are_the_same_if_a_machine_of_the_cluster_dies_in_the_middle(
     killer = threading.Thread(target=kill)
     killer.start()
     result = run(*words, tmp_path / "two", "--engine", "ray", "--batch-size", "1")
+    done.set()
     killer.join()
     assert result.exit_code == 0, result.output
-    assert 0 < found[0] < 24
+    assert 0 < found[0] < count
     assert tree(tmp_path / "two") == tree(tmp_path / "one")
-    assert rows_in(tmp_path / "two") == 24
+    assert rows_in(tmp_path / "two") == count
 
 
 def _load_nothing() -> None:
