@@ -88,18 +88,20 @@ def surroundings(
     if person is None:
         return warped
     rows, beside = _beside_neck(frame, np.ptp(view_xy[face_oval(), 0]))
-    background = without_person(photo, person, *_where_nothing_moves(frame, rows))
-    if background is None:
+    columns = np.flatnonzero(beside.any(axis=0))
+    still = (part[:, columns] for part in _where_nothing_moves(frame, rows))
+    if not columns.size or (background := without_person(photo, person, *still)) is None:
         return warped
     own = np.asarray(cv2.remap(person, x[rows], y[rows], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.float32)
     on_person = np.asarray(own + (own[:, ::-1] - own) * mirrored, np.float32)
     hair = _not_skin(warped[rows], on_person, _median_color(photo, photo_xy[:SKIN]), frame)
-    warped[rows] = _mix(warped[rows], background, turn * beside * (1 - hair))
+    share = (turn * beside * (1 - hair))[:, columns]
+    warped[rows, columns] = _mix(warped[rows, columns], background, share)
     return warped
 
 
 def _beside_neck(frame: Frame, breadth: float) -> tuple[slice, FloatImage]:
-    """Return the rows from the eyes to the shoulders, and (rows, size): 1 beside ears, jaw and neck, 0 on them.
+    """Return the rows that show something beside ears, jaw and neck, and (rows, size): 1 beside them, 0 on them.
 
     Args:
         frame: of the view.
@@ -110,7 +112,8 @@ def _beside_neck(frame: Frame, breadth: float) -> tuple[slice, FloatImage]:
     top, bottom = np.searchsorted(y, [HEIGHTS[0], HEIGHTS[-1]])
     half = np.interp(y[top:bottom], HEIGHTS, HALF_WIDTHS) * (breadth / unit / (2 * FACE_HALF_BREADTH))
     beside = np.clip((np.abs(x) - half[:, None]) / (2 * EDGE) + 0.5, 0, 1)
-    return slice(int(top), int(bottom)), np.asarray(beside, np.float32)
+    first = int(beside.any(axis=1).argmax())
+    return slice(int(top) + first, int(bottom)), np.asarray(beside[first:], np.float32)
 
 
 def _not_skin(image: Image, on_person: Mask, face_color: NDArray[np.float64], frame: Frame) -> FloatImage:
@@ -144,9 +147,10 @@ def _median_color(photo: Image, xy: Points) -> NDArray[np.float64]:
 def _where_nothing_moves(frame: Frame, rows: slice) -> tuple[FloatImage, FloatImage]:
     """Return x and y of the photo for some rows of a view, (rows, size) each, as if nothing moved."""
     columns = np.arange(frame.size)
-    points = np.stack(np.meshgrid(columns, columns[rows]), axis=2).astype(np.float64)
-    x, y = np.moveaxis(_still(points, frame).astype(np.float32), 2, 0)
-    return x, y
+    origin, right, below = _still(np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]), frame)  # an affine map
+    across, down = columns[None], columns[rows, None]
+    x, y = (o + across * (r - o) + down * (b - o) for o, r, b in zip(origin, right, below, strict=True))
+    return x.astype(np.float32), y.astype(np.float32)
 
 
 def _sample(photo: Image, x: FloatImage, y: FloatImage) -> Image:
