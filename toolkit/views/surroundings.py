@@ -112,7 +112,7 @@ def _beside_neck(frame: Frame, breadth: float) -> tuple[slice, FloatImage]:
     top, bottom = np.searchsorted(y, [HEIGHTS[0], HEIGHTS[-1]])
     half = np.interp(y[top:bottom], HEIGHTS, HALF_WIDTHS) * (breadth / unit / (2 * FACE_HALF_BREADTH))
     beside = np.clip((np.abs(x) - half[:, None]) / (2 * EDGE) + 0.5, 0, 1)
-    first = int(beside.any(axis=1).argmax())
+    first = int(beside.any(axis=1).argmax()) if len(beside) else 0
     return slice(int(top) + first, int(bottom)), np.asarray(beside[first:], np.float32)
 
 
