@@ -20,7 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from examples.endurance import disks, moments, names
-from examples.endurance.commands import VERBS, Whole, make_inputs, undisturbed
+from examples.endurance.commands import VERBS, make_inputs, undisturbed
 from examples.endurance.stage import Stage
 
 Scene = Callable[[Stage, random.Random], list[str]]
@@ -43,7 +43,6 @@ def run(scenes: list[str], verbs: list[str], rounds: int, seed: int, copies: int
     """Run scenes for commands, print a table, and return the number of defects."""
     make_inputs(folder, copies)
     can_mount = disks.own_mounts()
-    wholes = dict[str, Whole]()
     count = 0
     print("| scene            | command       | rounds | met | defects |\n|---|---|---|---|---|", flush=True)
     for scene in scenes:
@@ -53,10 +52,7 @@ def run(scenes: list[str], verbs: list[str], rounds: int, seed: int, copies: int
         for verb in names.VERBS if scene == "odd-names" else verbs:
             if verb not in verbs:
                 continue
-            for needed in ("pairs synth", verb) if verb.startswith("train") else (verb,):
-                if needed not in wholes:
-                    wholes[needed] = undisturbed(needed, folder)
-            stage, defects = Stage(verb, folder, wholes[verb]), list[str]()
+            stage, defects = Stage(verb, folder, undisturbed(verb, folder)), list[str]()
             for number in range(rounds):
                 defects += SCENES[scene](stage, random.Random(f"{seed} {scene} {verb} {number}"))
                 defects += stage.tracebacks()

@@ -114,16 +114,12 @@ def run(
     make_inputs(folder, copies)
     before = {name: look(folder / name) for name in ("photos", "people")}
     planned = [(verb, number) for verb in verbs for number in signals]
-    wholes = dict[str, Whole]()
     done: list[Series] = []
     print("| command       | signal  | kills   | resumed | ended   | defects |\n|---|---|---|---|---|---|", flush=True)
     for place, (verb, number) in enumerate(planned):
-        for needed in ("pairs synth", verb) if verb.startswith("train") else (verb,):
-            if needed not in wholes:
-                wholes[needed] = undisturbed(needed, folder)
-        series = Series(verb, number)
+        series, whole = Series(verb, number), undisturbed(verb, folder)
         share = kills * (place + 1) // len(planned) - kills * place // len(planned)
-        run_series(series, share, folder, wholes[verb], random.Random(f"{seed} {verb} {number.name}"))
+        run_series(series, share, folder, whole, random.Random(f"{seed} {verb} {number.name}"))
         done.append(series)
         print(series, flush=True)
         for defect in series.defects:

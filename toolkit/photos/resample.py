@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
@@ -41,6 +41,22 @@ class ArrayPhoto:
     def pixels(self, scale: float = 1.0) -> tuple[Image, float]:
         """Return the array, and scale 1."""
         return self.array, 1.0
+
+
+def sample_reduced(
+    reduced: NDArray[Any], x: NDArray[np.float32], y: NDArray[np.float32], shape: tuple[int, ...]
+) -> NDArray[Any]:
+    """Sample a reduced photo at pixels of the whole one.
+
+    Args:
+        reduced: (h, w) or (h, w, C).
+        x: (...) pixels of the whole photo; beyond its edge border pixels are repeated.
+        y: likewise.
+        shape: of the whole photo, (H, W, ...).
+    """
+    small_x = (x + 0.5) * (reduced.shape[1] / shape[1]) - 0.5
+    small_y = (y + 0.5) * (reduced.shape[0] / shape[0]) - 0.5
+    return np.asarray(cv2.remap(reduced, small_x, small_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
 
 
 def crop_photo(photo: Decoder, matrix: NDArray[np.float64], size: int) -> Image:

@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from toolkit.photos.resample import sample_reduced
 from toolkit.photos.types import Image
 from toolkit.views.inpaint import inpaint_smooth
 from toolkit.views.segmentation import CERTAIN_BACKGROUND, Mask, person_probability
@@ -57,11 +58,7 @@ def without_person(photo: Image, person: Mask, x: FloatImage, y: FloatImage) -> 
         return None
     filled = inpaint_smooth(np.asarray(cv2.resize(photo, size, interpolation=cv2.INTER_AREA), np.uint8), known)
     height, width = person.shape
-    coarse_x, coarse_y = ((p + 0.5) * (_FILL_SIZE / side) - 0.5 for p, side in ((x, width), (y, height)))
-    blend, share = (
-        cv2.remap(part, coarse_x, coarse_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        for part in (filled, known.astype(np.float32))
-    )
+    blend, share = (sample_reduced(part, x, y, photo.shape) for part in (filled, known.astype(np.float32)))
     share *= (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
     own = cv2.remap(photo, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(np.round(blend + (own - blend) * share[..., None]), np.uint8)

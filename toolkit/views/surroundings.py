@@ -17,6 +17,7 @@ from toolkit.faces.head_mesh import FACE_HALF_BREADTH, face_oval
 from toolkit.faces.shape_model import PIVOT, Fit
 from toolkit.geometry.affine import invert, matrix_scale
 from toolkit.geometry.mesh_topology import SKIN
+from toolkit.photos.resample import sample_reduced
 from toolkit.photos.types import Image
 from toolkit.views.backdrop import without_person
 from toolkit.views.photo_warp import STILL_RADIUS, smoothstep
@@ -161,8 +162,7 @@ def _sample(photo: Image, x: FloatImage, y: FloatImage) -> Image:
     if beyond.max() <= 0:
         return sampled
     coarse = cv2.resize(photo, (OUT_OF_FOCUS, OUT_OF_FOCUS), interpolation=cv2.INTER_AREA)
-    coarse_x, coarse_y = ((p + 0.5) * (OUT_OF_FOCUS / side) - 0.5 for p, side in ((x, width), (y, height)))
-    blurred = cv2.remap(coarse, coarse_x, coarse_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    blurred = sample_reduced(coarse, x, y, photo.shape)
     share = np.clip(beyond / (EDGE_FADE * max(height, width)), 0, 1)
     return _mix(sampled, np.asarray(blurred, np.uint8), share)
 
