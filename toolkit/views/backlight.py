@@ -32,7 +32,7 @@ def remove_backlight(photo: Image, mask: Mask, mesh: NDArray[np.float64], fit: F
         photo: (H, W, 3) RGB uint8.
         mask: (H, W) 0 to 1, of the person.
         mesh: (468, 2 or more) pixels.
-        fit: of that mesh, the head turned as :func:`toolkit.views.profile_contour.is_turned` says.
+        fit: of that mesh, the head in profile: :func:`toolkit.views.head_outline.is_profile`.
 
     Returns:
         (H, W) 0 to 1.

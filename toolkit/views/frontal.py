@@ -33,9 +33,9 @@ from toolkit.geometry.rasterizer import rasterize, sample_bilinear
 from toolkit.photos.resample import crop_around
 from toolkit.photos.types import Image
 from toolkit.views.backlight import remove_backlight
-from toolkit.views.head_outline import head_outline_mask, mesh_profile_mask
+from toolkit.views.head_outline import head_outline_mask, is_profile, mesh_profile_mask
 from toolkit.views.inpaint import extend_person_colors
-from toolkit.views.profile_contour import fit_mesh_to_contour, is_turned
+from toolkit.views.profile_contour import fit_mesh_to_contour
 from toolkit.views.segmentation import Mask, covers_face, person_probability
 from toolkit.views.skull import texture_positions, trim_skull
 from toolkit.views.surroundings import Frame, surroundings, turned_share
@@ -111,9 +111,9 @@ def prepare_view(photo: Image, face: Face, size: int, template: Template, border
     mesh = part.face.landmarks[:SKIN, :2]
 
     # Of a face that looks at the camera the view is the photo itself: nothing has to be kept out of it.
-    person = _find_person(part.image, part.face.landmarks[:SKIN], part.fit) if turn else None
-    texture = _remove_background(part.image, person, mesh, part.fit)
-    mesh_inside = mesh if person is None else fit_mesh_to_contour(mesh, part.fit, person)
+    person, in_profile = _find_person(part) if turn else (None, False)
+    texture = _remove_background(part, person, in_profile)
+    mesh_inside = fit_mesh_to_contour(mesh, part.fit, person) if person is not None and in_profile else mesh
     values = [texture_positions(mesh_inside, part.fit, head), _vertex_visibility(part.fit, head), frontal]
     positions, visibility, frontal = np.split(trim_skull(np.column_stack(values), frontal), [2, 3], axis=1)
     view_xyz = _to_view(frontal, matrix)
@@ -125,7 +125,7 @@ def prepare_view(photo: Image, face: Face, size: int, template: Template, border
         around = _head_part(photo, face, fit, reach, matrix_scale(matrix))
         shift, zoom = (part.corner - around.corner) * around.scale, around.scale / part.scale
         around_xy, colors = (positions + 0.5) * zoom + shift - 0.5, _place(texture, around.image, shift, zoom)
-        around_person = _find_person(around.image, around.face.landmarks[:SKIN], around.fit) if turn else None
+        around_person, _ = _find_person(around) if turn else (None, False)
         own = _bordered(crop_matrix(around.face.landmarks, size, template), border)
     frame = Frame(matrix, own, around.fit, size + 2 * border)
     return ViewInputs(
@@ -218,37 +218,34 @@ def _to_view(head: Points, matrix: NDArray[np.float64]) -> Points:
     return np.column_stack([head[:, :2] @ matrix[:, :2].T + matrix[:, 2], head[:, 2] * matrix_scale(matrix)])
 
 
-def _find_person(photo: Image, landmarks: Points, fit: Fit) -> Mask | None:
-    """Return the person's mask, (H, W) 0 to 1, from the first method that succeeds; None if none does.
+def _find_person(part: _Part) -> tuple[Mask | None, bool]:
+    """Return the person's mask, (H, W) 0 to 1, and whether the face's profile is its contour.
 
-    Args:
-        photo: (H, W, 3) RGB uint8.
-        landmarks: (468, 3) pixels.
-        fit: of these landmarks.
+    The mask is that of the first method that succeeds; None if none does.
     """
+    photo, landmarks, fit = part.image, part.face.landmarks[:SKIN], part.fit
     probability = person_probability(photo, landmarks)
-    turned = is_turned(fit)
-    if turned and (mask := head_outline_mask(photo, landmarks[:, :2], fit, probability)) is not None:
-        return mask
+    in_profile = is_profile(landmarks[:, :2], fit, probability)
+    if in_profile and (mask := head_outline_mask(photo, landmarks[:, :2], fit, probability)) is not None:
+        return mask, True
     if covers_face(probability, landmarks):
-        return probability
-    return mesh_profile_mask(landmarks[:, :2], fit, photo.shape[:2]) if turned else None
+        return probability, in_profile
+    return (mesh_profile_mask(landmarks[:, :2], fit, photo.shape[:2]), True) if in_profile else (None, False)
 
 
-def _remove_background(photo: Image, person: Mask | None, mesh: Points, fit: Fit) -> Image:
+def _remove_background(part: _Part, person: Mask | None, in_profile: bool) -> Image:
     """Replace all pixels outside the person by the person's nearest pixels; in a profile, backlit skin too.
 
     After this, a vertex that lies beside the contour gets a color of skin or hair and never one of the background.
 
     Args:
-        photo: (H, W, 3) RGB uint8.
+        part: of the photo.
         person: (H, W) 0 to 1, or None, which leaves the photo unchanged.
-        mesh: (468, 2) pixels.
-        fit: of that mesh.
+        in_profile: whether the face's profile is its contour.
     """
-    if person is not None and is_turned(fit):
-        person = remove_backlight(photo, person, mesh, fit)
-    return extend_person_colors(photo, person, CONTOUR_MARGIN * fit.scale)
+    if person is not None and in_profile:
+        person = remove_backlight(part.image, person, part.face.landmarks[:SKIN, :2], part.fit)
+    return extend_person_colors(part.image, person, CONTOUR_MARGIN * part.fit.scale)
 
 
 def _vertex_visibility(fit: Fit, head: Points) -> NDArray[np.float64]:

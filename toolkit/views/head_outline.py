@@ -1,12 +1,16 @@
-"""Segment a turned head by its colors, because the person network is inaccurate along profiles."""
+"""Tell profiles from half-turned faces, and segment them by their colors.
+
+The person network is inaccurate along profiles.
+"""
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.faces.shape_model import Fit
+from toolkit.geometry.mesh_topology import MIRROR
 from toolkit.photos.types import Image
-from toolkit.views.profile_contour import measure_overrun, near_eye_position, profile_axes, profile_line
+from toolkit.views.profile_contour import is_turned, measure_overrun, near_eye_position, profile_axes, profile_line
 from toolkit.views.segmentation import Mask
 
 Points = NDArray[np.float64]
@@ -27,6 +31,12 @@ RELIABLE_PROBABILITY = 0.8  # of the person network on the cheek: above, its bac
 MIN_PROFILE_IN_PHOTO = 0.5  # share of the profile with background ahead of it inside the photo; below, the edge cuts it
 MAX_OVERRUN = 0.2  # head coordinates: if the mesh overruns the outline by more, the outline is wrong
 
+# In photos from the wild many meshes of profiles say 40 to 58 degrees of yaw. Two or more of these points of the far
+# eye and brow lie beside the face in 214 of 287 such photos, and in 6 of 204 real photos at 45 degrees.
+RIGHT_EYE_AND_BROW = [33, 133, 159, 145, 246, 173, 70, 63, 105, 66, 107]
+MAX_POINTS_OUTSIDE = 1  # at 45 degrees the brow's outer end lies on the contour
+MIN_TURNED_SINE = 0.45  # of the yaw; where the mesh says less, the far eye is in sight
+
 
 def head_outline_mask(photo: Image, mesh: Points, fit: Fit, probability: Mask) -> Mask | None:
     """Segment a turned head with GrabCut, which starts from the cheek and from what is certainly background.
@@ -34,7 +44,7 @@ def head_outline_mask(photo: Image, mesh: Points, fit: Fit, probability: Mask) -
     Args:
         photo: (H, W, 3) RGB uint8.
         mesh: (468, 2) pixels.
-        fit: of that mesh, the head turned as :func:`toolkit.views.profile_contour.is_turned` says.
+        fit: of that mesh, the head in profile: :func:`is_profile`.
         probability: (H, W) 0 to 1, from :func:`toolkit.views.segmentation.person_probability`.
 
     Returns:
@@ -62,6 +72,27 @@ def head_outline_mask(photo: Image, mesh: Points, fit: Fit, probability: Mask) -
     resized = cv2.resize(cv2.GaussianBlur(inside, (0, 0), 0.7), (width, height), interpolation=cv2.INTER_LINEAR)
     mask = np.asarray(resized, np.float32)
     return mask if np.percentile(measure_overrun(mesh, fit, mask).excess, 90) < MAX_OVERRUN * fit.scale else None
+
+
+def is_profile(mesh: Points, fit: Fit, probability: Mask) -> bool:
+    """Return whether the face's profile is its contour in the photo.
+
+    The mesh's yaw says so, or its far eye lies beside the person: then the head is turned farther than the mesh says.
+
+    Args:
+        mesh: (468, 2) pixels.
+        fit: of that mesh.
+        probability: (H, W) 0 to 1, from :func:`toolkit.views.segmentation.person_probability`.
+    """
+    if is_turned(fit):
+        return True
+    cheek = _cheek_region(mesh, fit, probability.shape)
+    if abs(fit.rotation[2, 0]) < MIN_TURNED_SINE or not cheek.any():
+        return False
+    height, width = probability.shape
+    far_eye = MIRROR[RIGHT_EYE_AND_BROW] if fit.near_side < 0 else RIGHT_EYE_AND_BROW
+    x, y = np.clip(mesh[far_eye].round().astype(int).T, 0, [[width - 1], [height - 1]])
+    return int((~_is_person(probability, cheek)[y, x]).sum()) > MAX_POINTS_OUTSIDE
 
 
 def mesh_profile_mask(mesh: Points, fit: Fit, shape: tuple[int, ...]) -> Mask:

@@ -96,8 +96,6 @@ def fit_mesh_to_contour(mesh: Points, fit: Fit, mask: Mask) -> Points:
     Returns:
         (468, 2) pixels; unchanged where the head is not turned or the line is inside.
     """
-    if not is_turned(fit):
-        return mesh
     ahead, down = profile_axes(fit)
     eye, heights = near_eye_position(mesh, fit), mesh @ down  # constant: vertices move along ``ahead``, the eye not
     for _ in range(PASSES):

@@ -27,7 +27,8 @@ def test_backlight_is_removed_from_the_chin_and_kept_on_nose_and_lips(
     assert np.array_equal(kept[above], mask[above])
     assert np.array_equal(remove_backlight(dim, mask, mesh, fit), mask)
     monkeypatch.setattr(
-        "toolkit.views.frontal._find_person", lambda photo, *_: (photo > background).all(axis=2).astype(np.float32)
+        "toolkit.views.frontal._find_person",
+        lambda part: ((part.image > background).all(axis=2).astype(np.float32), True),
     )
     views = [frontal_view(photo, Face(view.landmarks, None), 128)[0].astype(float) for photo in (dim, lit)]
     assert np.abs(views[0] - views[1])[112:126, 60:68].mean() < 15  # the chin; 106 with the backlight

@@ -5,10 +5,9 @@ from skimage.metrics import structural_similarity
 from toolkit.crops.align import AlignConfig, align_photo
 from toolkit.faces.face import Face
 from toolkit.faces.shape_model import fit_shape
-from toolkit.geometry.mesh_topology import SKIN
 from toolkit.landmarks.protocols import Landmarker
 from toolkit.photos.types import Image
-from toolkit.views.frontal import _find_person, frontal_view, prepare_view
+from toolkit.views.frontal import _find_person, _Part, frontal_view, prepare_view
 from toolkit.views.rotate import rotate_view
 
 
@@ -46,10 +45,16 @@ def test_a_turned_head_that_no_method_segments_ends_at_its_mesh(
     monkeypatch.setattr("toolkit.views.frontal.head_outline_mask", lambda *_: None)
     monkeypatch.setattr("toolkit.views.frontal.covers_face", lambda *_: False)
     view = rotate_view(head_photo, face, 70)
-    mask = _find_person(view.image, view.landmarks[:SKIN], fit_shape(view.landmarks))
+    mask, in_profile = _find_person(_part(view.image, Face(view.landmarks, None)))
     assert mask is not None
+    assert in_profile
     x, y = view.landmarks[425, :2].round().astype(int)  # the near cheek
     nose_x, nose_y = view.landmarks[1, :2].round().astype(int)
     assert mask[y, x] == 1
     assert mask[nose_y, nose_x + 5 :].max() == 0
-    assert _find_person(head_photo, face.landmarks[:SKIN], fit_shape(face.landmarks)) is None
+    assert _find_person(_part(head_photo, face)) == (None, False)
+
+
+def _part(photo: Image, face: Face) -> _Part:
+    """Return the whole photo as the part that a view is drawn from."""
+    return _Part(photo, np.zeros(2), 1.0, face, fit_shape(face.landmarks))

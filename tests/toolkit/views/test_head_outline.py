@@ -2,10 +2,10 @@ import numpy as np
 
 from toolkit.faces.face import Face
 from toolkit.faces.shape_model import fit_shape
-from toolkit.geometry.mesh_topology import SKIN
+from toolkit.geometry.mesh_topology import NOSE_ROOT, SKIN
 from toolkit.photos.types import Image
-from toolkit.views.head_outline import _clean_mask, head_outline_mask
-from toolkit.views.profile_contour import fit_mesh_to_contour
+from toolkit.views.head_outline import _clean_mask, head_outline_mask, is_profile
+from toolkit.views.profile_contour import fit_mesh_to_contour, is_turned
 from toolkit.views.rotate import rotate_view
 from toolkit.views.segmentation import person_probability
 
@@ -57,3 +57,17 @@ def test_a_profile_cut_off_by_the_photos_edge_is_segmented_by_the_network(head_p
     y, x = int(mesh[164, 1]), edge - 2  # beyond the lip
     assert probability[y, x] < 0.05
     assert mask[y, x] < 0.3
+
+
+def test_a_mesh_whose_far_eye_lies_on_the_background_is_that_of_a_profile(head_photo: Image, face: Face) -> None:
+    """In photos from the wild many meshes of profiles say 50 degrees of yaw."""
+    view, slightly = rotate_view(head_photo, face, 35), rotate_view(head_photo, face, 20)
+    mesh, fit = view.landmarks[:SKIN, :2], fit_shape(view.landmarks)
+    assert not is_turned(fit)
+    assert not is_profile(mesh, fit, person_probability(view.image, view.landmarks[:SKIN]))
+    up_to_the_nose = np.ones(head_photo.shape[:2], np.float32)
+    up_to_the_nose[:, round(mesh[NOSE_ROOT, 0]) :] = 0
+    assert is_profile(mesh, fit, up_to_the_nose)
+    up_to_the_nose = np.ones(head_photo.shape[:2], np.float32)
+    up_to_the_nose[:, round(slightly.landmarks[NOSE_ROOT, 0]) :] = 0
+    assert not is_profile(slightly.landmarks[:SKIN, :2], fit_shape(slightly.landmarks), up_to_the_nose)
