@@ -35,6 +35,9 @@ from pipelines.train.recipes.settings import (
 from toolkit.errors import ConfigError, DatasetError
 from toolkit.records.subjects import view_parts_of
 
+SPOTS = 2  # on a view that gets any
+SPOT_HALF_WIDTHS, SPOT_HALF_HEIGHTS, SPOT_Y = (0.006, 0.03), (0.015, 0.1), (0.05, 0.75)  # ranges, in image sides
+SPOT_TINT = 0.15  # standard deviation of each channel, levels from -1 to 1
 RESHAPE_BEND = 0.025  # standard deviation in half image sides: 1.6 pixels of 128
 
 
@@ -61,6 +64,7 @@ class RefinerConfig:
     flip: float = 0.5  # probability of a horizontal flip
     recolor: float = 0.6  # probability of another light and tint, or gray, for view and portrait alike
     reshape: float = 0.5  # probability of another shape of the face, for view and portrait alike
+    spots: float = 0.3  # probability of spots on the view's middle line, as background and lashes beside a profile make
     epochs: int | None = None
     steps: int | None = 20_000
     batch_size: int = 16
@@ -72,7 +76,7 @@ class RefinerConfig:
         require_bounds(self, NON_NEGATIVE, "gan_warmup", "identity_warmup")
         require_bounds(self, POSITIVE, "learning_rate", "discriminator_learning_rate", "recognizer_learning_rate")
         require_bounds(self, BELOW_ONE, "lr_decay_from", "beta1", "beta2")
-        require_bounds(self, FRACTION, "flip", "recolor", "reshape")
+        require_bounds(self, FRACTION, "flip", "recolor", "reshape", "spots")
         require_bounds(self, COUNT, "epochs", "steps", "batch_size")
         if self.image_size != IMAGE_SIZE:
             raise ConfigError(f"image_size={self.image_size}: this network is trained at one size, {IMAGE_SIZE}")
@@ -105,7 +109,8 @@ class RefinerRecipe(Recipe):
     def step(self, batch: PairBatch, info: StepInfo) -> dict[str, Tensor]:
         """See :class:`pipelines.train.recipes.recipe.Recipe`."""
         config, generator = self.config, self.networks["generator"]
-        batch = reshape_pairs(recolor_pairs(batch, config.recolor), config.reshape)
+        batch = recolor_pairs(add_spots(batch, config.spots), config.recolor)
+        batch = reshape_pairs(batch, config.reshape)
         generator.set_learning_rate(linear_decay(config.learning_rate, info.step, config.steps, config.lr_decay_from))
         refined: Refined = generator.net(batch.input, require(batch.visibility), require(batch.unmirrored))
         fake = refined.image
@@ -172,6 +177,28 @@ def recolor_pairs(batch: PairBatch, probability: float) -> PairBatch:
     chosen = torch.rand(len(both), 1, 1, 1, device=both.device) < probability
     view, portrait, unmirrored = torch.where(chosen, random_recolor(both), both).chunk(3, dim=3)
     return replace(batch, input=view, target=portrait, unmirrored=unmirrored)
+
+
+def add_spots(batch: PairBatch, probability: float) -> PairBatch:
+    """Draw dark and bright spots on the middle line of some views; their portraits stay clean.
+
+    The middle of a view shows the contour of a profile, where a photo's background, lashes and backlight get in.
+    """
+    view, unmirrored = batch.input, require(batch.unmirrored)
+    images, size, device = len(view), view.shape[-1], view.device
+
+    def uniform(low: float, high: float) -> Tensor:
+        return low + (high - low) * torch.rand(SPOTS, images, 1, 1, 1, device=device)
+
+    places = (torch.arange(size, device=device) + 0.5) / size
+    x = (places - 0.5) / uniform(*SPOT_HALF_WIDTHS)
+    y = (places[:, None] - uniform(*SPOT_Y)) / uniform(*SPOT_HALF_HEIGHTS)
+    shares = uniform(0.3, 1) * (2 * (1 - x.square() - y.square())).clamp(0, 1)
+    shares = shares * (torch.rand(images, 1, 1, 1, device=device) < probability)
+    colors = (uniform(-1, 1) + SPOT_TINT * torch.randn(SPOTS, images, 3, 1, 1, device=device)).clamp(-1, 1)
+    for share, color in zip(shares, colors, strict=True):
+        view, unmirrored = (image + share * (color - image) for image in (view, unmirrored))
+    return replace(batch, input=view, unmirrored=unmirrored)
 
 
 def reshape_pairs(batch: PairBatch, probability: float) -> PairBatch:

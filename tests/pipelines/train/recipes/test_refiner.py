@@ -15,7 +15,7 @@ from models.recognizers.identity_encoder import IdentityEncoder, info_nce, rando
 from models.refiner import Refiner
 from pipelines.train.data.batches import BatchSpec, PairBatch
 from pipelines.train.recipes.recipe import require
-from pipelines.train.recipes.refiner import recolor_pairs, reshape_pairs
+from pipelines.train.recipes.refiner import add_spots, recolor_pairs, reshape_pairs
 from pipelines.weights.checkpoint import GeneratorCard, save_generator
 from pipelines.weights.generator import weights_path
 from pipelines.weights.normalization import Normalization
@@ -152,6 +152,20 @@ def test_view_and_portrait_are_reshaped_alike_and_both_halves_too() -> None:
     symmetric = replace(before, **{name: getattr(before, name) + getattr(before, name).flip(-1) for name in PARTS})
     reshaped = reshape_pairs(symmetric, 1).target
     torch.testing.assert_close(reshaped, reshaped.flip(-1), atol=1e-4, rtol=0)
+
+
+def test_spots_are_on_the_middle_line_of_some_views_and_not_on_portraits() -> None:
+    torch.manual_seed(0)
+    before = same_images(64)
+    batch = add_spots(before, 0.5)
+    assert torch.equal(batch.target, before.target)
+    assert torch.equal(batch.input, require(batch.unmirrored))
+    changed = (batch.input != before.input).any(dim=1)  # (64, 64, 64)
+    assert 0.3 < changed.flatten(1).any(dim=1).float().mean() < 0.7
+    columns = changed.any(dim=0).any(dim=0).nonzero()
+    assert (columns - 31.5).abs().max() < 3  # px: .03 of the side
+    assert not changed[:, 57:].any()  # the chin
+    assert torch.equal(add_spots(before, 0).input, before.input)
 
 
 def test_batch_refines_by_default_with_built_in_weights(tmp_path: Path, run: Run) -> None:
