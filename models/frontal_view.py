@@ -1,15 +1,23 @@
 """Frontal views for a batch of photos on a device: :func:`toolkit.views.frontal.render_view` for tensors."""
 
+import math
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.functional import avg_pool2d, conv2d, interpolate, pad
+from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d, conv2d, interpolate, max_pool2d, pad
 
 from models.rasterizer import rasterize, sample_bilinear
 
 BLEND_HALF_WIDTH = 0.05  # difference in visibility at which a pixel comes from one half of the face alone
 RIM_BLUR = 1.0  # pixels: standard deviation of the blur between head and surroundings
+
+# As in toolkit.views.middle_line, where they are explained.
+FOREHEAD, NOSE_TIP = 10, 4
+NOSE_BRIDGE = [9, 8, 168, 6, 197]
+NO_SPOTS, ALL_SPOTS = 0.75, 0.65
+SPOT_SIDE, SPOT_REACH, SPOT_WINDOW = 128, 6, 7
+SPOT_CONTRAST = (40.0, 65.0)
 
 
 class FrontalViews(NamedTuple):
@@ -56,7 +64,9 @@ def render_views(
     head_share = inside * (2 * _gaussian_blur(inside, RIM_BLUR) - 1).clamp(0, 1)
     unmirrored = own * head_share + backgrounds * (1 - head_share)
     images = unmirrored + (mirrored - own) * ((1 - share) * head_share)
-    return FrontalViews(images.clamp(0, 255), visible * inside, unmirrored.clamp(0, 255))
+    skin, spots = _find_spots(images.clamp(0, 255), view_xyz, visibility)
+    images, unmirrored = (each.clamp(0, 255) + spots * (skin - each.clamp(0, 255)) for each in (images, unmirrored))
+    return FrontalViews(images, visible * inside, unmirrored)
 
 
 def _match_lighting(mirrored: Tensor, visible_mirrored: Tensor, own: Tensor, visible: Tensor) -> Tensor:
@@ -78,6 +88,36 @@ def _match_lighting(mirrored: Tensor, visible_mirrored: Tensor, own: Tensor, vis
     weighted = ((own, visible**2 + 1e-3), (mirrored, visible_mirrored**2 + 1e-3))
     light, light_mirrored = (blur(image * weight) / blur(weight) for image, weight in weighted)
     return mirrored + (light - light_mirrored) * blur(visible).clamp(0, 1)
+
+
+def _find_spots(images: Tensor, view_xyz: Tensor, visibility: Tensor) -> tuple[Tensor, Tensor]:
+    """Find spots on the middle line as :func:`toolkit.views.middle_line.remove_spots` does.
+
+    Args:
+        images: (B, 3, S, S), 0 to 255.
+        view_xyz: (B, V, 3) pixels of the views.
+        visibility: (B, V) 0 to 1.
+
+    Returns:
+        (B, 3, S, S) the skin's colors; (B, 1, S, S) 0 to 1, the share of them.
+    """
+    size, coarse_size = images.shape[-1], min(images.shape[-1], SPOT_SIDE)
+    coarse = adaptive_avg_pool2d(images, coarse_size)
+    middle, places = (coarse_size - 1) / 2, torch.arange(coarse_size, device=images.device)
+    first, last = math.ceil(middle - SPOT_REACH), math.floor(middle + SPOT_REACH)
+    around = coarse[..., first - SPOT_WINDOW : last + SPOT_WINDOW + 1]
+    skin = around.unfold(3, 2 * SPOT_WINDOW + 1, 1).median(dim=-1).values
+    contrast = (coarse[..., first : last + 1] - skin).abs().amax(dim=1, keepdim=True)
+    share = ((contrast - SPOT_CONTRAST[0]) / (SPOT_CONTRAST[1] - SPOT_CONTRAST[0])).clamp(0, 1)
+    turned = (NO_SPOTS - visibility[:, NOSE_BRIDGE].mean(dim=1)) / (NO_SPOTS - ALL_SPOTS)
+    top, bottom = (view_xyz[:, [FOREHEAD, NOSE_TIP], 1] * (coarse_size / size)).unbind(1)
+    rows = (torch.minimum(places - top[:, None], bottom[:, None] - places) / 4).clamp(0, 1)
+    columns = ((SPOT_REACH - 0.5 - (places[first : last + 1] - middle).abs()) / 2).clamp(0, 1)
+    weight = turned.clamp(0, 1)[:, None, None, None] * rows[:, None, :, None] * columns
+    strip = torch.cat([skin, max_pool2d(share, 3, 1, 1) * weight], dim=1)
+    maps = pad(strip, (first, coarse_size - 1 - last, 0, 0), mode="replicate")
+    maps = interpolate(maps, size=(size, size), mode="bilinear", align_corners=False)
+    return maps[:, :3], maps[:, 3:]
 
 
 def _gaussian_blur(images: Tensor, sigma: float) -> Tensor:

@@ -1,7 +1,9 @@
 """The batched rasterizer and the batched frontal view, compared with those for single photos."""
 
+from dataclasses import replace
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -15,6 +17,7 @@ from toolkit.faces.shape_model import load_face_shapes
 from toolkit.geometry import rasterizer
 from toolkit.landmarks.protocols import Landmarker
 from toolkit.views import frontal
+from toolkit.views.middle_line import NOSE_BRIDGE
 from toolkit.views.rotate import rotate_view
 
 Array = NDArray[Any]
@@ -70,14 +73,30 @@ def test_a_batch_of_frontal_views_is_that_of_single_photos(
         pytest.skip("no GPU")
     turned = [rotate_view(portrait, landmarker.find(portrait)[0], yaw, light=(60, 0.5)) for yaw in (-50, 0, 30)]
     inputs = [frontal.prepare_view(view.image, Face(view.landmarks, None), 128, "chin") for view in turned]
+    inputs.append(with_spot(inputs[0]))
     images, visible, unmirrored = ViewRenderer(128, torch.device(device))(inputs)
+    drawn = []
     for number, single in enumerate(inputs):
         image, visibility, plain = frontal.render_view(single, 128)
+        drawn.append(image.astype(int))
         for batched, one in ((images, image), (unmirrored, plain)):
             difference = np.abs(batched[number].permute(1, 2, 0).cpu().numpy() - one)
             assert difference.mean() < 1.5
             assert np.quantile(difference, 0.99) < 12
         assert np.abs(visible[number, 0].cpu().numpy() / 255 - visibility).mean() < 1e-3
+    bridge = (slice(0, 70), slice(58, 70))
+    last = images[-1].permute(1, 2, 0).cpu().numpy()
+    for without_spot in (drawn[-1], last):
+        assert np.abs(drawn[0] - without_spot)[bridge].max() < 60  # it was black
+
+
+def with_spot(inputs: frontal.ViewInputs) -> frontal.ViewInputs:
+    """Draw a black spot between the eyes, where the photo has the bridge of the nose; little of it is in sight."""
+    x, y = inputs.texture_xy[168].round().astype(int).tolist()
+    texture, visibility = inputs.texture.copy(), inputs.visibility.copy()
+    cv2.circle(texture, (x, y), 2, (0, 0, 0), -1)
+    visibility[NOSE_BRIDGE] *= 0.6
+    return replace(inputs, texture=texture, visibility=visibility)
 
 
 def test_a_mesh_outside_the_image_covers_no_pixel() -> None:

@@ -8,7 +8,8 @@ The shape of a turned face is corrected (:mod:`toolkit.faces.frontal_shape`). Ar
 photo has there (:mod:`toolkit.views.surroundings`). The less a face is turned, the more the view is the photo itself.
 
 Colors of the background (a wall behind a profile) must not get into the face. Three steps of :func:`prepare_view` keep
-them out, all of them based on the person's mask:
+them out, all of them based on the person's mask; :func:`render_view` removes what is left of them on the bridge of the
+nose (:func:`toolkit.views.middle_line.remove_spots`):
 
 1. :func:`_find_person` segments the person; a turned head by its colors (:mod:`toolkit.views.head_outline`).
 2. :func:`_remove_background` replaces all pixels outside by the person's nearest pixels (:mod:`toolkit.views.inpaint`).
@@ -32,9 +33,9 @@ from toolkit.geometry.mesh_topology import SKIN
 from toolkit.geometry.rasterizer import rasterize, sample_bilinear
 from toolkit.photos.resample import crop_around
 from toolkit.photos.types import Image
-from toolkit.views.backlight import remove_backlight
 from toolkit.views.head_outline import head_outline_mask, is_profile, mesh_profile_mask
 from toolkit.views.inpaint import extend_person_colors
+from toolkit.views.middle_line import remove_backlight, remove_spots
 from toolkit.views.profile_contour import fit_mesh_to_contour
 from toolkit.views.segmentation import Mask, covers_face, person_probability
 from toolkit.views.skull import texture_positions, trim_skull
@@ -191,7 +192,9 @@ def render_view(inputs: ViewInputs, size: int, border: int = 0) -> FrontalView:
     head = (inside * np.clip(2 * cv2.GaussianBlur(inside, (0, 0), RIM_BLUR) - 1, 0, 1))[..., None]
     unmirrored = own * head + inputs.background * (1 - head)
     image = unmirrored + (mirrored - own) * ((1 - share) * head)
-    return FrontalView(_to_levels(image), visible * inside, _to_levels(unmirrored))
+    images = _to_levels(image), _to_levels(unmirrored)
+    remove_spots(images, inputs.view_xyz, inputs.visibility, size - 2 * border)
+    return FrontalView(images[0], visible * inside, images[1])
 
 
 def _to_levels(image: FloatImage) -> Image:

@@ -1,0 +1,140 @@
+"""The middle line of a view, which shows the contour of a profile: what gets in there that is no skin.
+
+:func:`remove_backlight` removes a thin bright line along the contour from the person in the photo; it would show as a
+bright stripe on lip and chin. The nose is left as it is: a bright line there is most often the lit nose itself, and
+without it people are harder to recognize. :func:`remove_spots` removes from the view what is left of background and
+lashes between the eyes and on the ridge of the nose.
+"""
+
+import math
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from toolkit.faces.shape_model import Fit
+from toolkit.photos.types import Image
+from toolkit.views.profile_contour import profile_axes
+from toolkit.views.segmentation import CERTAIN_PERSON, Mask
+
+Values = NDArray[np.float32]
+FloatImage = NDArray[np.float32]
+
+EDGE_WIDTH = 0.06  # head coordinates: greatest width of the bright line
+REFERENCE_DISTANCE = 0.12  # head coordinates: distance behind a pixel at which the skin has its usual brightness
+REFERENCE_BLUR = 0.03  # head coordinates: standard deviation of the blur over that skin, so that no single pore counts
+MIN_GAIN = 45.0  # gray levels of 255 by which backlit skin is brighter than the skin behind it
+NOSE_BASE, UPPER_LIP, LOWER_LIP = (
+    2,
+    0,
+    17,
+)  # vertices of the mesh; between the lips nothing is removed: teeth are bright
+
+FOREHEAD, NOSE_TIP = 10, 4  # vertices between which spots are removed
+NOSE_BRIDGE = [9, 8, 168, 6, 197]
+# Mean visibility of the bridge at which spots are removed, not at all and in full: yaws of about 41 and 49 degrees. Of faces
+# turned less the bridge is no contour, and what looks like a spot is one.
+NO_SPOTS, ALL_SPOTS = 0.75, 0.65
+SPOT_SIDE = 128  # pixels of a view's side at which spots are found
+SPOT_REACH, SPOT_WINDOW = 6, 7  # of these: half the width of the strip; of the window whose median is the skin
+SPOT_CONTRAST = (40.0, 65.0)  # gray levels of 255, in any channel: from no spot to a certain one
+
+
+def remove_backlight(photo: Image, mask: Mask, mesh: NDArray[np.float64], fit: Fit) -> Mask:
+    """Remove backlit skin from the mask of a turned person: between nose and upper lip, and below the lips.
+
+    Args:
+        photo: (H, W, 3) RGB uint8.
+        mask: (H, W) 0 to 1, of the person.
+        mesh: (468, 2 or more) pixels.
+        fit: of that mesh, the head in profile: :func:`toolkit.views.head_outline.is_profile`.
+
+    Returns:
+        (H, W) 0 to 1.
+    """
+    ahead, down = profile_axes(fit)
+    inside = np.asarray(mask > CERTAIN_PERSON, np.float32)
+    gray = np.asarray(cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY), np.float32)
+    skin = _shift(_masked_blur(gray, inside, REFERENCE_BLUR * fit.scale), -REFERENCE_DISTANCE * fit.scale * ahead)
+    at_edge = _shift(inside, EDGE_WIDTH * fit.scale * ahead) < 0.5
+    backlit = at_edge & (gray - skin > MIN_GAIN) & _lip_and_chin(mesh[:, :2] @ down, down, mask.shape)
+    return np.where(cv2.dilate(backlit.astype(np.uint8), np.ones((3, 3))) > 0, np.float32(0), mask)
+
+
+def _lip_and_chin(heights: NDArray[np.float64], down: NDArray[np.float64], shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Return (H, W): the skin between nose and upper lip, and everything below the lips.
+
+    Args:
+        heights: (468,) position of each vertex along ``down``, pixels.
+        down: (2,) unit vector down along the face.
+        shape: (H, W).
+    """
+    y, x = np.mgrid[: shape[0], : shape[1]]
+    height = x * down[0] + y * down[1]
+    nose, upper, lower = heights[[NOSE_BASE, UPPER_LIP, LOWER_LIP]]
+    return np.asarray(((height > nose) & (height < upper)) | (height > lower))
+
+
+def _masked_blur(image: NDArray[np.float32], inside: Mask, sigma: float) -> NDArray[np.float32]:
+    """Return (H, W): a Gaussian blur over the pixels inside the mask only."""
+    total, weight = (cv2.GaussianBlur(each, (0, 0), max(sigma, 0.3)) for each in (image * inside, inside))
+    return np.asarray(total / np.maximum(weight, 1e-3), np.float32)
+
+
+def _shift(image: NDArray[np.float32], offset: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Return (H, W): at each pixel the value ``offset``, (2,) pixels, away from it."""
+    matrix = np.column_stack([np.eye(2), offset])
+    size, flags = image.shape[::-1], cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return np.asarray(cv2.warpAffine(image, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE), np.float32)
+
+
+def remove_spots(images: tuple[Image, Image], view_xyz: NDArray[np.float32], visibility: Values, side: int) -> None:
+    """Replace spots on the middle line by the colors beside them, in place: what differs from its row's median.
+
+    Args:
+        images: a view and the same without mirroring, (S, S, 3) RGB uint8 each. Spots are found in the first.
+        view_xyz: (V, 3) pixels of the view: where each vertex is drawn.
+        visibility: (V,) 0 to 1.
+        side: of the square without the border, pixels.
+    """
+    size, coarse_size = len(images[0]), round(len(images[0]) * min(1, SPOT_SIDE / side))
+    turned = float(np.clip((NO_SPOTS - visibility[NOSE_BRIDGE].mean()) / (NO_SPOTS - ALL_SPOTS), 0, 1))
+    top, bottom = (view_xyz[[FOREHEAD, NOSE_TIP], 1] * (coarse_size / size)).tolist()
+    rows, middle = np.arange(max(int(top), 0), min(int(bottom) + 1, coarse_size)), (coarse_size - 1) / 2
+    columns = np.arange(math.ceil(middle - SPOT_REACH), math.floor(middle + SPOT_REACH) + 1)
+    if not turned or not rows.size:
+        return
+    coarse = cv2.resize(images[0], (coarse_size, coarse_size), interpolation=cv2.INTER_AREA)[rows[0] : rows[-1] + 1]
+    around = coarse[:, columns[0] - SPOT_WINDOW : columns[-1] + SPOT_WINDOW + 1]
+    windows = np.lib.stride_tricks.sliding_window_view(around, 2 * SPOT_WINDOW + 1, axis=1)
+    skin = np.partition(windows, SPOT_WINDOW, axis=3)[..., SPOT_WINDOW].astype(np.float32)
+    contrast = np.abs(coarse[:, columns] - skin).max(axis=2)
+    share = np.clip((contrast - SPOT_CONTRAST[0]) / (SPOT_CONTRAST[1] - SPOT_CONTRAST[0]), 0, 1)
+    share = cv2.dilate(share, np.ones((3, 3), np.uint8)) * turned
+    share *= np.clip((SPOT_REACH - 0.5 - np.abs(columns - middle)) / 2, 0, 1)[None]
+    share *= np.clip(np.minimum(rows - top, bottom - rows) / 4, 0, 1)[:, None]
+    _blend_strip(images, skin, share.astype(np.float32), (int(rows[0]), int(columns[0])), size / coarse_size)
+
+
+def _blend_strip(
+    images: tuple[Image, Image], skin: FloatImage, share: FloatImage, corner: tuple[int, int], scale: float
+) -> None:
+    """Blend colors into a strip of images that has more pixels than these.
+
+    Args:
+        images: (S, S, 3) RGB uint8 each.
+        skin: (h, w, 3) float32, 0 to 255, the colors.
+        share: (h, w) of them, 0 to 1.
+        corner: row and column of the strip's first pixel, in pixels of that size.
+        scale: pixels of the images for each of them.
+    """
+    (top, left), (bottom, right) = (np.floor(np.add(corner, end) * scale).astype(int) for end in ((0, 0), share.shape))
+    shift = ((np.array([left, top]) + 0.5) / scale - 0.5 - corner[::-1])[:, None]
+    matrix, size = np.hstack([np.eye(2) / scale, shift]), (int(right - left), int(bottom - top))
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    colors, weight = (
+        cv2.warpAffine(part, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE) for part in (skin, share)
+    )
+    for image in images:
+        strip = image[top:bottom, left:right]
+        strip[:] = np.round(strip + weight[..., None] * (colors - strip))
