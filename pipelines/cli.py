@@ -29,6 +29,7 @@ PAIRS_COMMANDS = {
     "synth": "pipelines.commands.pairs.synth:synth",
     "import": "pipelines.commands.pairs.import_set:import_set",
     "views": "pipelines.commands.pairs.views:views",
+    "morph": "pipelines.commands.pairs.morph:morph",
     "merge": "pipelines.commands.pairs.merge:merge",
     "verify": "pipelines.commands.pairs.verify:verify",
     "split": "pipelines.commands.pairs.split:split",

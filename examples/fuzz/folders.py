@@ -21,7 +21,7 @@ from pipelines.pairs.build import build_pairs
 from pipelines.pairs.config import PairsConfig, VerifyConfig
 from pipelines.pairs.merge import plan_merge, write_merged
 from pipelines.pairs.split import count_splits, plan_split, write_splits
-from pipelines.pairs.verify import Verification
+from pipelines.pairs.verification.verify import Verification
 from pipelines.report.config import ReportConfig
 from pipelines.report.metadata import write_metadata
 from pipelines.report.report import Report

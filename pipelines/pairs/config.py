@@ -20,6 +20,7 @@ from toolkit.records.subject_rules import subject_rule
 
 KnownSet = Literal["multipie", "cfp", "celeba", "london"]
 AlignPolicy = Literal["auto", "always", "never"]
+AND = "+"  # joins the names of the two people of a morph, in the column ``person`` of labels.csv
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -95,6 +96,24 @@ class ViewsConfig:
         require_between("size", self.size, 16, 4096, "try 128")
         require_at_least("variants", self.variants, 1, "try 1")
         require_between("degrade", self.degrade, 0, 1, "try 0.5")
+        require_at_least("seed", self.seed, 0, "try 0")
+        require_choice("format", self.format, ImageFormat)
+        require_quality(self.quality)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MorphConfig:
+    """``frontalize pairs morph``."""
+
+    per_subject: int = 5  # new subjects made of each one, each with a partner
+    views: int = 12  # inputs of a new subject, at most
+    seed: int = 0
+    format: ImageFormat = "jpg"
+    quality: int = 95  # of JPEG and WebP, 1 to 100
+
+    def __post_init__(self) -> None:
+        require_at_least("per_subject", self.per_subject, 1, "try 5")
+        require_at_least("views", self.views, 1, "try 12")
         require_at_least("seed", self.seed, 0, "try 0")
         require_choice("format", self.format, ImageFormat)
         require_quality(self.quality)

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipelines.pairs.folders import require_apart
 from toolkit.errors import ConfigError
 from toolkit.photos.files import ensure_link
 from toolkit.records.labels import Labels, read_labels, write_labels
@@ -42,8 +43,7 @@ def plan_merge(roots: Sequence[Path], out: Path) -> MergePlan:
     if name := next((name for name, times in Counter(root.name for root in roots).items() if times > 1), None):
         raise ConfigError(f"two sets are called {name}: subjects are named after their set; rename one of them")
     for root in roots:
-        if root == out or root in out.parents or out in root.parents:
-            raise ConfigError(f"OUT {out} and the set {root} contain each other; choose an OUT elsewhere")
+        require_apart(out, root)
     sets = [(root, read_pairs(root), read_labels(root)) for root in roots]
     times = Counter(subject for _, pairs, _ in sets for subject in {pair.subject for pair in pairs})
     plan = MergePlan(out, {}, [], sum(len(pairs) for _, pairs, _ in sets))

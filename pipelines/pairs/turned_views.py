@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from pipelines.pairs.config import ViewsConfig
 from pipelines.pairs.dataset_card import write_labels_and_card
+from pipelines.pairs.folders import require_apart
 from pipelines.pairs.round_trip import RoundTrip
 from pipelines.pairs.synthesize import VIEWS_VERSION, ViewsOutput, cut_head, encode_files
 from pipelines.photo_jobs.job import run_photo_jobs
@@ -25,7 +26,7 @@ from pipelines.runtime.interrupt import Stop
 from pipelines.runtime.plan import Job, Plan
 from pipelines.runtime.run import digest
 from toolkit.crops.align import AlignConfig, align_photo
-from toolkit.errors import ConfigError, DatasetError, PhotoRejected
+from toolkit.errors import DatasetError, PhotoRejected
 from toolkit.faces.face import Face
 from toolkit.geometry.crop import crop_matrix
 from toolkit.photos.decode import Photo
@@ -54,9 +55,7 @@ def plan_views(photos: Plan, dataset: Path) -> tuple[Plan, dict[str, Row]]:
         DatasetError: no set, or none of its photos is in SRC.
         ConfigError: OUT lies in the set, or contains it.
     """
-    root, out = dataset.resolve(), photos.out.resolve()
-    if root == out or root in out.parents or out in root.parents:
-        raise ConfigError(f"OUT {out} and the set {root} contain each other; choose an OUT elsewhere")
+    require_apart(photos.out.resolve(), dataset.resolve())
     labels, places, rows = read_labels(dataset), dict[str, str](), dict[str, Row]()
     files = {file for pair in read_pairs(dataset) for file in (pair.input, pair.target)}
     for file in sorted(files):

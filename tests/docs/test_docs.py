@@ -20,7 +20,7 @@ import pytest
 import typer
 
 from pipelines.cli import app
-from pipelines.pairs.checks import REMEDIES
+from pipelines.pairs.verification.checks import REMEDIES
 from pipelines.train.recipes.registry import RECIPES
 from tests.docs.pages import KINDS, PAGES, ROOT, Block, blocks, steps, words
 from tests.docs.workplace import SHELL, Workplace

@@ -27,7 +27,7 @@ SHORTER: dict[str, tuple[str, ...]] = {
 ROUGHER: dict[str, tuple[str, ...]] = {"pairs synth": ("--yaws=-30,30",)}
 WORKERS = (
     *("align", "batch", "bench", "evaluate", "report", "train"),
-    *("pairs build", "pairs synth", "pairs verify", "pairs views"),
+    *("pairs build", "pairs morph", "pairs synth", "pairs verify", "pairs views"),
 )
 SHELL = ("ls", "head", "cat", "mkdir", "cp", "tail", "wc", "echo")  # run in the system's shell
 

@@ -8,7 +8,7 @@ import typer
 from pipelines.commands.terminal.console import INTERRUPTED, Console
 from pipelines.commands.terminal.options import CORES, Dataset, Device, Json, Quiet, Workers
 from pipelines.pairs.config import VerifyConfig
-from pipelines.pairs.verify import Verification
+from pipelines.pairs.verification.verify import Verification
 from pipelines.runtime.interrupt import Interrupt
 
 MAX_ROWS = 10  # printed of each kind; --json has all

@@ -16,7 +16,7 @@ from pipelines.bench.config import BenchConfig
 from pipelines.cli import app
 from pipelines.commands.terminal.arguments import parse_angles
 from pipelines.evaluate.config import EvaluateConfig
-from pipelines.pairs.config import ImportConfig, PairsConfig, SynthConfig, VerifyConfig, ViewsConfig
+from pipelines.pairs.config import ImportConfig, MorphConfig, PairsConfig, SynthConfig, VerifyConfig, ViewsConfig
 from pipelines.report.config import ReportConfig
 from pipelines.train.config import TrainConfig
 from tests.conftest import Run
@@ -40,6 +40,7 @@ CONFIGS: dict[tuple[str, ...], list[type]] = {
     ("pairs", "import"): [ImportConfig],
     ("pairs", "verify"): [VerifyConfig],
     ("pairs", "views"): [ViewsConfig],
+    ("pairs", "morph"): [MorphConfig],
     ("train",): [TrainConfig],
     ("batch",): [FrontalizeConfig],
     ("evaluate",): [EvaluateConfig],

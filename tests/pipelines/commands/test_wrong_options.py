@@ -25,6 +25,7 @@ WORDS = {
     "pairs verify": "{photos}",
     "pairs split": "{set}",
     "pairs views": "{set} {photos} {out}",
+    "pairs morph": "{set} {out}",
     "pairs merge": "{set} {photos} {out}",
     "train": "{set} {out}",
     "batch": "{photos} {out}",

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pipelines.pairs.verify_worker import FileInfo, FileInspector
+from pipelines.pairs.verification.verify_worker import FileInfo, FileInspector
 from toolkit.crops.align import AlignConfig, align_photo
 from toolkit.geometry.crop import crop_matrix
 from toolkit.landmarks.protocols import Landmarker

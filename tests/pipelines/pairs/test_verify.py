@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from pipelines.pairs.config import VerifyConfig
-from pipelines.pairs.verify import Verification
-from pipelines.pairs.verify_worker import FileInfo, FileInspector
+from pipelines.pairs.verification.verify import Verification
+from pipelines.pairs.verification.verify_worker import FileInfo, FileInspector
 from tests.conftest import Run
 from tests.pipelines.pairs.conftest import PEOPLE, inspect_with
 from toolkit.errors import ConfigError, DatasetError

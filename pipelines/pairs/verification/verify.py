@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from pipelines.pairs import checks
-from pipelines.pairs.checks import Entry, Problem
 from pipelines.pairs.config import VerifyConfig
-from pipelines.pairs.verify_worker import FileInfo, FileInspector
+from pipelines.pairs.verification import checks
+from pipelines.pairs.verification.checks import Entry, Problem
+from pipelines.pairs.verification.verify_worker import FileInfo, FileInspector
 from pipelines.photo_jobs.device_networks import networks_on
 from pipelines.runtime.interrupt import Stop
 from pipelines.runtime.worker_pool import Crash, run_in_workers

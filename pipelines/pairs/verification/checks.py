@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipelines.pairs.verify_worker import FileInfo
+from pipelines.pairs.config import AND
+from pipelines.pairs.verification.verify_worker import FileInfo
 from toolkit.photos.duplicates import find_duplicate_pairs
 from toolkit.records.labels import Labels
 
@@ -64,6 +65,10 @@ class Entry:
     def name(self) -> str:
         """Path relative to the folder."""
         return self.file.removeprefix(f"{self.folder}/")
+
+    def shares_a_face_with(self, other: "Entry") -> bool:
+        """Whether one person is in both: morphs look like the people that they are made of, and like each other."""
+        return not set(self.person.split(AND)).isdisjoint(other.person.split(AND))
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +187,8 @@ def check_duplicates(infos: Sequence[FileInfo], entries: Mapping[str, Entry]) ->
         if one.split and other.split and one.split != other.split:
             yield Problem("split-duplicate", files, f"{what} in {one.split} and in {other.split}")
         elif one.person != other.person:
-            yield Problem("duplicate", files, f"{what} under {one.person} and {other.person}")
+            if not one.shares_a_face_with(other):
+                yield Problem("duplicate", files, f"{what} under {one.person} and {other.person}")
         elif one.subject == other.subject and same and not one.is_target and not other.is_target:
             yield Problem("duplicate-input", files, f"{what} twice in {one.subject}/")
         elif one.source != other.source or one.subject != other.subject:
@@ -216,7 +222,7 @@ def check_split(entries: Iterable[Entry], subjects: set[str]) -> Problems:
 def check_identities(infos: Sequence[FileInfo], entries: Mapping[str, Entry]) -> Problems:
     """Find inputs that resemble another person's target and not their own, and targets of two people that are alike.
 
-    Files without an embedding are left out.
+    Files without an embedding are left out, and so are comparisons of a morph with the people that it is made of.
     """
     known = [info for info in infos if info.identity is not None]
     targets = [info for info in known if entries[info.file].is_target]
@@ -224,11 +230,12 @@ def check_identities(infos: Sequence[FileInfo], entries: Mapping[str, Entry]) ->
         return
     embeddings = np.stack([info.identity for info in targets if info.identity is not None])
     people = np.array([entries[info.file].person for info in targets])
+    faces = np.array([(name.partition(AND)[0], name.rpartition(AND)[2]) for name in people.tolist()])
     for info in known:
         entry = entries[info.file]
         cosines = embeddings @ np.asarray(info.identity)
         own = cosines[people == entry.person]
-        others = np.where(people == entry.person, -1.0, cosines)
+        others = np.where(np.isin(faces, entry.person.split(AND)).any(axis=1), -1.0, cosines)
         best = int(np.argmax(others))
         if entry.is_target:
             if others[best] > SAME_FACE and entry.file < targets[best].file:
