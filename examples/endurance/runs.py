@@ -29,16 +29,7 @@ PATIENCE = 20.0  # seconds in which the processes of a dead command must have en
 VOLATILE = ("seconds", "mtime_ns")  # fields of a row that differ from run to run
 # The last line of a traceback; those in the boxes of rich, which typer prints, end with the same line.
 ERROR = re.compile(r"^[\w.]*(?:Error|Exception)\b.*", re.MULTILINE)
-# TensorBoard's thread prints its traceback, and raises the same in the command, which says it in one line.
-OF_A_THREAD = re.compile(r"^Exception in thread .*\n(?:Traceback.*\n)?(?: .*\n)*(?:[\w.]*Error\b.*\n?)?", re.MULTILINE)
-TENSORBOARD = "event_file_writer.py"
 EVENTS = "events.out.tfevents"  # TensorBoard's files: one for each start of a training
-
-
-def tracebacks(said: str) -> list[str]:
-    """Return the last line of each traceback in what commands said, but for that of TensorBoard's thread."""
-    ours = OF_A_THREAD.sub(lambda found: "" if TENSORBOARD in found[0] else found[0], said)
-    return ERROR.findall(ours)
 
 
 def make_photos(root: Path, copies: int, naming: Callable[[str, int], str]) -> Path:

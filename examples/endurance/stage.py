@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from examples.endurance.commands import LOG, Whole, words_of
-from examples.endurance.runs import SECONDS, Command, differences, finish, look, progress, tracebacks
+from examples.endurance.runs import ERROR, SECONDS, Command, differences, finish, look, progress
 from toolkit.errors import PhotoError
 from toolkit.photos.decode import Photo, read_bytes
 from toolkit.photos.files import PHOTO_SUFFIXES
@@ -75,7 +75,7 @@ class Stage:
         """Return the last lines of tracebacks since the last call."""
         text = self.log.read_bytes()[self._said :].decode(errors="replace")
         self._said = self.log.stat().st_size
-        return [line[:160] for line in tracebacks(text)]
+        return [line[:160] for line in ERROR.findall(text)]
 
     def clear(self) -> None:
         """Remove the OUT."""

@@ -242,7 +242,6 @@ def run_config(box: Path) -> Prepared:
         (box / METRICS).write_bytes(data)
         metrics = Metrics(box, 3)
         metrics.add(4, {"l1": 0.5})
-        metrics.close()
         for events in box.glob("events*"):
             events.unlink()
         if json.loads((box / METRICS).read_text().splitlines()[-1])["step"] != 4:

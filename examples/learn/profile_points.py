@@ -286,7 +286,7 @@ def write(network: Network, out: Path) -> None:
 def main(folder: Path, out: Path, steps: int) -> None:
     """Draw views, train, write."""
     names = list_photos(folder)[0]
-    with ProcessPoolExecutor(2, get_context("spawn")) as pool:
+    with ProcessPoolExecutor(2, get_context("fork")) as pool:
         parts = list(pool.map(draw_views, [folder] * 2, [names[::2], names[1::2]], range(2)))
     views = np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
     print(f"{len(names)} photos, {len(views[0])} views", flush=True)

@@ -1,16 +1,15 @@
 """The files of a training run: its config, metrics and sample grids."""
 
 import json
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 from torch import Tensor
-from torch.utils.tensorboard import SummaryWriter
 
 from pipelines.runtime.renamed import RENAMED_SETTINGS
+from pipelines.train.events import Events
 from pipelines.weights.normalization import Normalization, to_images
 from toolkit.errors import ConfigError
 from toolkit.photos.files import write_atomic
@@ -100,6 +99,9 @@ class Metrics:
         run: the run's folder.
         step: of the checkpoint that the run resumes from; lines of later steps are removed, since an interrupted run
             wrote them and lost the work.
+
+    Raises:
+        OSError: a file cannot be written.
     """
 
     def __init__(self, run: Path, step: int) -> None:
@@ -107,21 +109,18 @@ class Metrics:
         if self._path.exists():
             lines = self._path.read_text(encoding="utf-8", errors="replace").splitlines()
             write_atomic(self._path, "".join(f"{line}\n" for line in lines if _is_until(step, line)))
-        self._events = SummaryWriter(str(run), purge_step=step + 1)
+        self._events = Events(run, step + 1)
 
     def add(self, step: int, values: dict[str, float]) -> None:
-        """Write one line."""
+        """Write the values of one step.
+
+        Raises:
+            OSError: they cannot be written.
+        """
         self._path.parent.mkdir(parents=True, exist_ok=True)  # it may have been removed in the meantime
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"step": step, **values}) + "\n")
-        with suppress(OSError):  # events are a copy of the metrics: their file may be gone
-            for name, value in values.items():
-                self._events.add_scalar(name, value, step)
-
-    def close(self) -> None:
-        """Flush the events."""
-        with suppress(OSError):
-            self._events.close()
+        self._events.add(step, values)
 
 
 def _is_until(step: int, line: str) -> bool:

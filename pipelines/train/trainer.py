@@ -122,8 +122,6 @@ class Training:
             yield Progress(step, self.steps, rate, logged, validation, warning)
             if stopped:
                 break
-        if metrics:
-            metrics.close()
 
     @property
     def replaced(self) -> dict[str, str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from examples.endurance.runs import ERROR, differences, look, tracebacks
+from examples.endurance.runs import ERROR, differences, look
 from examples.endurance.stage import half_written
 from tests.conftest import FRONTALIZE
 from tests.examples.conftest import EXAMPLES, example_alone
@@ -100,9 +100,3 @@ def test_what_a_run_has_lost_or_has_too_much_is_told(tmp_path: Path) -> None:
 def test_the_last_line_of_a_traceback_is_known() -> None:
     text = "failed a.jpg: unreadable (OSError: x)\n  File x\ntorch.Error: bad\nRuntimeError: worse\nKeyboardInterrupt\n"
     assert ERROR.findall(text) == ["torch.Error: bad", "RuntimeError: worse"]
-
-
-def test_only_the_traceback_of_tensorboards_thread_is_left_out() -> None:
-    text = 'Exception in thread Thread-1:\nTraceback (most recent call last):\n  File "{}.py"\nOSError: full\n'
-    assert tracebacks(text.format("event_file_writer") + "ValueError: ours\n") == ["ValueError: ours"]
-    assert tracebacks(text.format("trainer"))[-1] == "OSError: full"

@@ -19,7 +19,7 @@ def test_a_config_that_was_changed_is_refused(content: str, tmp_path: Path) -> N
 def test_damaged_lines_of_metrics_are_dropped(tmp_path: Path) -> None:
     lines = ['{"step": 1}', "{not json}", '{"step": "x"}', "[1]}", "{}", '{"step": 2}', '{"step": 9}', '{"st']
     (tmp_path / "metrics.jsonl").write_text("\n".join(lines))
-    Metrics(tmp_path, 5).close()
+    Metrics(tmp_path, 5)
     assert (tmp_path / "metrics.jsonl").read_text() == '{"step": 1}\n{"step": 2}\n'
 
 
