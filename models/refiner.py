@@ -17,7 +17,7 @@ MAX_SHIFT = 0.08  # of the view's side
 # Of the color correction, outside of training. All of it is nearest to the target in pixels; on photos that differ from
 # those of the training less of it keeps more of the person. What surrounds the head is not corrected at all: there it
 # would add colored specks.
-CORRECTION_SHARE = 0.8
+CORRECTION_SHARE = 0.95
 # Visibility of the face's less visible half, relative to the other's: from the first on a view is nearly the photo, and
 # stays as it is; up to the second all changes are made. These are yaws of about 13 and 33 degrees.
 FRONTAL_RATIO, TURNED_RATIO = 0.65, 0.4

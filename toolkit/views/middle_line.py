@@ -32,8 +32,8 @@ NOSE_BASE, UPPER_LIP, LOWER_LIP = (
 
 FOREHEAD, NOSE_TIP = 10, 4  # vertices between which spots are removed
 NOSE_BRIDGE = [9, 8, 168, 6, 197]
-# Mean visibility of the bridge at which spots are removed, not at all and in full: yaws of about 41 and 49 degrees. Of faces
-# turned less the bridge is no contour, and what looks like a spot is one.
+# Mean visibility of the bridge at which spots are removed, not at all and in full: yaws of about 41 and 49 degrees. Of
+# faces turned less the bridge is no contour, and what looks like a spot is one.
 NO_SPOTS, ALL_SPOTS = 0.75, 0.65
 SPOT_SIDE = 128  # pixels of a view's side at which spots are found
 SPOT_REACH, SPOT_WINDOW = 6, 7  # of these: half the width of the strip; of the window whose median is the skin

@@ -48,7 +48,7 @@ def test_a_spot_on_the_bridge_of_a_profile_gets_the_skins_color(size: int) -> No
     for image in images:
         assert (np.abs(image[spot].astype(int) - [170, 130, 110]) < 12).mean() > 0.97
         assert np.array_equal(image[(np.abs(x - 0.5) > 0.06) | (y > 0.6)], view[(np.abs(x - 0.5) > 0.06) | (y > 0.6)])
-    visibility[NOSE_BRIDGE] = 0.8  # of a face turned by 37 degrees: the spot is one
+    visibility[NOSE_BRIDGE] = 0.8  # of a face turned by 37 degrees: the spot is its own
     images = view.copy(), view.copy()
     remove_spots(images, points, visibility, size)
     assert np.array_equal(images[0], view)
@@ -56,9 +56,9 @@ def test_a_spot_on_the_bridge_of_a_profile_gets_the_skins_color(size: int) -> No
 
 def test_with_a_border_the_spot_is_found_in_the_middle() -> None:
     view, points = spotted_view(128)
-    wide = cv2.copyMakeBorder(view, 64, 64, 64, 64, cv2.BORDER_REPLICATE)
+    wide = np.asarray(cv2.copyMakeBorder(view, 64, 64, 64, 64, cv2.BORDER_REPLICATE), np.uint8)
     images = wide.copy(), wide.copy()
-    remove_spots(images, points + np.float32([64, 64, 0]), np.full(len(points), 0.5, np.float32), 128)
+    remove_spots(images, points + np.array([64, 64, 0], np.float32), np.full(len(points), 0.5, np.float32), 128)
     remove_spots((view, view.copy()), points, np.full(len(points), 0.5, np.float32), 128)
     assert np.array_equal(images[0][64:-64, 64:-64], view)
 
