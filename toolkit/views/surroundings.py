@@ -34,7 +34,7 @@ OUT_OF_FOCUS, EDGE_FADE = 12, 0.04  # pixels of the photo out of focus; of its s
 # people of the London Set, as the person network segments them. Farther down are the shoulders.
 HEIGHTS = (0.0, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3, 1.4)
 HALF_WIDTHS = (1.3, 0.8, 0.72, 0.59, 0.56, 0.54, 0.52, 0.52, 0.53, 0.55, 0.67, 0.89, 1.11)
-EDGE = 0.03  # head coordinates: half the width of the transition to the background
+EDGE = 0.04  # head coordinates: half the width of the transition to the background, whose place is known no better
 # In OpenCV's 8-bit CIELAB: differences in lightness and colors that are one step from the face's median. The chin's
 # shadow falls on the neck, so lightness may differ more; hair and clothes have other colors.
 SKIN_STEP, MAX_SKIN_STEPS = np.array([40.0, 6.0, 7.0]), 2.5
