@@ -89,6 +89,8 @@ def is_profile(mesh: Points, fit: Fit, probability: Mask) -> bool:
     cheek = _cheek_region(mesh, fit, probability.shape)
     if abs(fit.rotation[2, 0]) < MIN_TURNED_SINE or not cheek.any():
         return False
+    if np.median(probability[cheek]) < RELIABLE_PROBABILITY:
+        return False
     height, width = probability.shape
     far_eye = MIRROR[RIGHT_EYE_AND_BROW] if fit.near_side < 0 else RIGHT_EYE_AND_BROW
     x, y = np.clip(mesh[far_eye].round().astype(int).T, 0, [[width - 1], [height - 1]])

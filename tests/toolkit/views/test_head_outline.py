@@ -68,6 +68,7 @@ def test_a_mesh_whose_far_eye_lies_on_the_background_is_that_of_a_profile(head_p
     up_to_the_nose = np.ones(head_photo.shape[:2], np.float32)
     up_to_the_nose[:, round(mesh[NOSE_ROOT, 0]) :] = 0
     assert is_profile(mesh, fit, up_to_the_nose)
+    assert not is_profile(mesh, fit, 0.5 * up_to_the_nose)  # the person network does not know where the person is
     up_to_the_nose = np.ones(head_photo.shape[:2], np.float32)
     up_to_the_nose[:, round(slightly.landmarks[NOSE_ROOT, 0]) :] = 0
     assert not is_profile(slightly.landmarks[:SKIN, :2], fit_shape(slightly.landmarks), up_to_the_nose)
