@@ -1,7 +1,7 @@
 """TensorBoard's file of a training run."""
 
 import os
-import socket
+import platform
 import time
 from pathlib import Path
 
@@ -28,7 +28,7 @@ class Events:
     """
 
     def __init__(self, run: Path, step: int) -> None:
-        self._path = run / f"events.out.tfevents.{int(time.time()):010d}.{socket.gethostname()}.{os.getpid()}"
+        self._path = run / f"events.out.tfevents.{int(time.time()):010d}.{platform.node()}.{os.getpid()}"
         self._append(Event(step=step, session_log=SessionLog(status=SessionLog.START)))
 
     def add(self, step: int, values: dict[str, float]) -> None:
