@@ -94,7 +94,7 @@ def fit_mesh_to_contour(mesh: Points, fit: Fit, mask: Mask) -> Points:
             :func:`toolkit.views.segmentation.person_mask`.
 
     Returns:
-        (468, 2) pixels; unchanged where the head is not turned or the line is inside.
+        (468, 2) pixels; unchanged where the line is inside.
     """
     ahead, down = profile_axes(fit)
     eye, heights = near_eye_position(mesh, fit), mesh @ down  # constant: vertices move along ``ahead``, the eye not
