@@ -13,7 +13,7 @@ BLEND_HALF_WIDTH = 0.05  # difference in visibility at which a pixel comes from 
 RIM_BLUR = 1.0  # pixels: standard deviation of the blur between head and surroundings
 
 # As in toolkit.views.middle_line, where they are explained.
-FOREHEAD, NOSE_TIP = 10, 4
+FOREHEAD, NOSE_TIP_FRONT = 10, 4
 NOSE_BRIDGE = [9, 8, 168, 6, 197]
 NO_SPOTS, ALL_SPOTS = 0.75, 0.65
 SPOT_SIDE, SPOT_REACH, SPOT_WINDOW = 128, 6, 7
@@ -63,9 +63,10 @@ def render_views(
     inside = (raster.triangle >= 0).to(own.dtype)[:, None]
     head_share = inside * (2 * _gaussian_blur(inside, RIM_BLUR) - 1).clamp(0, 1)
     unmirrored = own * head_share + backgrounds * (1 - head_share)
-    images = unmirrored + (mirrored - own) * ((1 - share) * head_share)
-    skin, spots = _find_spots(images.clamp(0, 255), view_xyz, visibility)
-    images, unmirrored = (each.clamp(0, 255) + spots * (skin - each.clamp(0, 255)) for each in (images, unmirrored))
+    images = (unmirrored + (mirrored - own) * ((1 - share) * head_share)).clamp(0, 255)
+    unmirrored = unmirrored.clamp(0, 255)
+    skin, spots = _find_spots(images, view_xyz, visibility)
+    images, unmirrored = (each + spots * (skin - each) for each in (images, unmirrored))
     return FrontalViews(images, visible * inside, unmirrored)
 
 
@@ -101,21 +102,21 @@ def _find_spots(images: Tensor, view_xyz: Tensor, visibility: Tensor) -> tuple[T
     Returns:
         (B, 3, S, S) the skin's colors; (B, 1, S, S) 0 to 1, the share of them.
     """
-    size, coarse_size = images.shape[-1], min(images.shape[-1], SPOT_SIDE)
-    coarse = adaptive_avg_pool2d(images, coarse_size)
-    middle, places = (coarse_size - 1) / 2, torch.arange(coarse_size, device=images.device)
+    size = images.shape[-1]
+    coarse = adaptive_avg_pool2d(images, SPOT_SIDE)
+    middle, places = (SPOT_SIDE - 1) / 2, torch.arange(SPOT_SIDE, device=images.device)
     first, last = math.ceil(middle - SPOT_REACH), math.floor(middle + SPOT_REACH)
     around = coarse[..., first - SPOT_WINDOW : last + SPOT_WINDOW + 1]
     skin = around.unfold(3, 2 * SPOT_WINDOW + 1, 1).median(dim=-1).values
     contrast = (coarse[..., first : last + 1] - skin).abs().amax(dim=1, keepdim=True)
     share = ((contrast - SPOT_CONTRAST[0]) / (SPOT_CONTRAST[1] - SPOT_CONTRAST[0])).clamp(0, 1)
     turned = (NO_SPOTS - visibility[:, NOSE_BRIDGE].mean(dim=1)) / (NO_SPOTS - ALL_SPOTS)
-    top, bottom = (view_xyz[:, [FOREHEAD, NOSE_TIP], 1] * (coarse_size / size)).unbind(1)
+    top, bottom = (view_xyz[:, [FOREHEAD, NOSE_TIP_FRONT], 1] * (SPOT_SIDE / size)).unbind(1)
     rows = (torch.minimum(places - top[:, None], bottom[:, None] - places) / 4).clamp(0, 1)
     columns = ((SPOT_REACH - 0.5 - (places[first : last + 1] - middle).abs()) / 2).clamp(0, 1)
     weight = turned.clamp(0, 1)[:, None, None, None] * rows[:, None, :, None] * columns
     strip = torch.cat([skin, max_pool2d(share, 3, 1, 1) * weight], dim=1)
-    maps = pad(strip, (first, coarse_size - 1 - last, 0, 0), mode="replicate")
+    maps = pad(strip, (first, SPOT_SIDE - 1 - last, 0, 0), mode="replicate")
     maps = interpolate(maps, size=(size, size), mode="bilinear", align_corners=False)
     return maps[:, :3], maps[:, 3:]
 

@@ -33,7 +33,7 @@ from toolkit.photos.decode import Photo, read_photo
 from toolkit.photos.types import Image
 from toolkit.records.labels import Labels, read_labels
 from toolkit.records.ledger import Outcome
-from toolkit.records.subjects import mask_of, read_pairs, unmirrored_of, view_parts_of
+from toolkit.records.subjects import mask_of, missing_view_part, read_pairs, unmirrored_of
 
 MORPH_VERSION = 1  # increased when the same set gives other morphs: finished subjects are then done again
 NEAR_YAW = 10.0  # degrees: inputs without a view label are of one view if their yaws are not further apart
@@ -118,8 +118,7 @@ def plan_morphs(dataset: Path, out: Path) -> tuple[Plan, MorphSource, str]:
 
 
 def _require_view_parts(root: Path, file: str) -> None:
-    missing = next((part for part in view_parts_of(file) if not (root / part).is_file()), None)
-    if missing is not None:
+    if (missing := missing_view_part(root, file)) is not None:
         raise DatasetError(
             f"{root}: {file} has no {missing} beside it; only frontal views can be morphed: make a set with "
             "`frontalize pairs views` or `frontalize pairs synth --round-trip`, version 0.2 or newer"

@@ -9,10 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.faces.shape_model import DEPTH_SCALE, load_face_shapes
-from toolkit.geometry.mesh_topology import CHIN, NOSE_ROOT
+from toolkit.geometry.mesh_topology import CHIN, NOSE_ROOT, NOSE_TIP_FRONT, UPPER_LIP
 
 Depths = NDArray[np.float64]
-NOSE_TIP_FRONT, UPPER_LIP = 4, 0  # indices of the mesh
 DEPTH_STD = 0.12  # of the whole face's depth, relative
 
 # Of local bumps: landmark, standard deviation of the depth, standard deviation of the Gaussian; head coordinates.

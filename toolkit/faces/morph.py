@@ -18,13 +18,16 @@ from toolkit.faces.head_mesh import face_oval
 from toolkit.geometry.mesh_topology import (
     LEFT_EYE_INNER,
     LEFT_EYE_OUTER,
+    LOWER_LIP,
     MOUTH_LEFT,
     MOUTH_RIGHT,
+    NOSE_BASE,
     NOSE_ROOT,
     NOSE_TIP,
     RIGHT_EYE_INNER,
     RIGHT_EYE_OUTER,
     SKIN,
+    UPPER_LIP,
 )
 from toolkit.photos.types import Image
 
@@ -39,7 +42,7 @@ GRID = 33  # places per side at which the warp is computed; between them it is i
 EVERY = 5  # of the landmarks, one in so many shapes the warp, besides the face's outline
 # Stays in place: around the frame, so that the warp fades out beyond the face. Units, from the top left corner.
 ANCHORS = np.array([[x, y] for y in (-40, 64, 168) for x in (-40, 64, 168) if (x, y) != (64, 64)], float)
-NOSE_BASE, NOSTRIL_RIGHT, NOSTRIL_LEFT, LIP_TOP, LIP_BOTTOM = 2, 129, 358, 0, 17  # points of the mesh
+NOSTRIL_RIGHT, NOSTRIL_LEFT = 129, 358  # points of the mesh
 INNER, OUTER = 0.85, 1.35  # of a part's ellipse: its share holds up to the first, the rest's from the second on
 EDGE, FEATHER = 5, 3.0  # units: how far the outline is shrunk before colors are blended, and its softness
 SPREAD = (0.6, 1.6)  # least and greatest change of the contrast when colors are matched
@@ -171,10 +174,10 @@ def _parts(landmarks: Points) -> list[tuple[Points, Points]]:
         return float(np.linalg.norm(landmarks[one] - landmarks[other]))
 
     eyes = landmarks[[RIGHT_EYE_OUTER, RIGHT_EYE_INNER, LEFT_EYE_INNER, LEFT_EYE_OUTER]].mean(axis=0)
-    mouth = landmarks[[MOUTH_RIGHT, MOUTH_LEFT, LIP_TOP, LIP_BOTTOM]].mean(axis=0)
+    mouth = landmarks[[MOUTH_RIGHT, MOUTH_LEFT, UPPER_LIP, LOWER_LIP]].mean(axis=0)
     breadth = distance(RIGHT_EYE_OUTER, LEFT_EYE_OUTER)
     nose_radii = 0.42 * distance(NOSTRIL_RIGHT, NOSTRIL_LEFT), 0.42 * distance(NOSE_ROOT, NOSE_BASE)
-    mouth_radii = 0.6 * distance(MOUTH_RIGHT, MOUTH_LEFT), 0.73 * distance(LIP_TOP, LIP_BOTTOM)
+    mouth_radii = 0.6 * distance(MOUTH_RIGHT, MOUTH_LEFT), 0.73 * distance(UPPER_LIP, LOWER_LIP)
     return [
         (eyes, np.maximum([0.5 * breadth, 0.135 * breadth], 1)),
         (landmarks[NOSE_TIP], np.maximum(nose_radii, 1)),

@@ -30,6 +30,7 @@ _PAIRS = """
 # Named points of MediaPipe's canonical face model; left and right are the subject's.
 RIGHT_EYE_OUTER, RIGHT_EYE_INNER, LEFT_EYE_INNER, LEFT_EYE_OUTER = 33, 133, 362, 263
 NOSE_TIP, NOSE_ROOT, MOUTH_RIGHT, MOUTH_LEFT, FOREHEAD, CHIN = 1, 168, 61, 291, 10, 152
+NOSE_TIP_FRONT, NOSE_BASE, UPPER_LIP, LOWER_LIP = 4, 2, 0, 17  # on the midline; the lips: their outer edges
 
 
 def _mirror() -> NDArray[np.intp]:

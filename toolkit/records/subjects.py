@@ -42,6 +42,11 @@ def view_parts_of(photo: str) -> tuple[str, str]:
     return mask_of(photo), unmirrored_of(photo)
 
 
+def missing_view_part(root: Path, photo: str) -> str | None:
+    """Return the first path of :func:`view_parts_of` that is no file of a set; None if both are."""
+    return next((part for part in view_parts_of(photo) if not (root / part).is_file()), None)
+
+
 def find_splits(root: Path) -> dict[str, Path]:
     """Find the splits of a set: folder by name; empty if the set has not been split.
 

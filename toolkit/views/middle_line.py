@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.faces.shape_model import Fit
+from toolkit.geometry.mesh_topology import FOREHEAD, LOWER_LIP, NOSE_BASE, NOSE_TIP_FRONT, UPPER_LIP
 from toolkit.photos.types import Image
 from toolkit.views.profile_contour import profile_axes
 from toolkit.views.segmentation import CERTAIN_PERSON, Mask
@@ -24,18 +25,13 @@ EDGE_WIDTH = 0.06  # head coordinates: greatest width of the bright line
 REFERENCE_DISTANCE = 0.12  # head coordinates: distance behind a pixel at which the skin has its usual brightness
 REFERENCE_BLUR = 0.03  # head coordinates: standard deviation of the blur over that skin, so that no single pore counts
 MIN_GAIN = 45.0  # gray levels of 255 by which backlit skin is brighter than the skin behind it
-NOSE_BASE, UPPER_LIP, LOWER_LIP = (
-    2,
-    0,
-    17,
-)  # vertices of the mesh; between the lips nothing is removed: teeth are bright
+# Between the lips nothing is removed: teeth are bright.
 
-FOREHEAD, NOSE_TIP = 10, 4  # vertices between which spots are removed
 NOSE_BRIDGE = [9, 8, 168, 6, 197]
 # Mean visibility of the bridge at which spots are removed, not at all and in full: yaws of about 41 and 49 degrees. Of
 # faces turned less the bridge is no contour, and what looks like a spot is one.
 NO_SPOTS, ALL_SPOTS = 0.75, 0.65
-SPOT_SIDE = 128  # pixels of a view's side at which spots are found
+SPOT_SIDE = 128  # pixels of a view's side at which spots are found, between forehead and tip of the nose
 SPOT_REACH, SPOT_WINDOW = 6, 7  # of these: half the width of the strip; of the window whose median is the skin
 SPOT_CONTRAST = (40.0, 65.0)  # gray levels of 255, in any channel: from no spot to a certain one
 
@@ -97,12 +93,14 @@ def remove_spots(images: tuple[Image, Image], view_xyz: NDArray[np.float32], vis
         visibility: (V,) 0 to 1.
         side: of the square without the border, pixels.
     """
-    size, coarse_size = len(images[0]), round(len(images[0]) * min(1, SPOT_SIDE / side))
     turned = float(np.clip((NO_SPOTS - visibility[NOSE_BRIDGE].mean()) / (NO_SPOTS - ALL_SPOTS), 0, 1))
-    top, bottom = (view_xyz[[FOREHEAD, NOSE_TIP], 1] * (coarse_size / size)).tolist()
+    if not turned:
+        return
+    size, coarse_size = len(images[0]), round(len(images[0]) * SPOT_SIDE / side)
+    top, bottom = (view_xyz[[FOREHEAD, NOSE_TIP_FRONT], 1] * (coarse_size / size)).tolist()
     rows, middle = np.arange(max(int(top), 0), min(int(bottom) + 1, coarse_size)), (coarse_size - 1) / 2
     columns = np.arange(math.ceil(middle - SPOT_REACH), math.floor(middle + SPOT_REACH) + 1)
-    if not turned or not rows.size:
+    if not rows.size:
         return
     coarse = cv2.resize(images[0], (coarse_size, coarse_size), interpolation=cv2.INTER_AREA)[rows[0] : rows[-1] + 1]
     around = coarse[:, columns[0] - SPOT_WINDOW : columns[-1] + SPOT_WINDOW + 1]
@@ -119,7 +117,7 @@ def remove_spots(images: tuple[Image, Image], view_xyz: NDArray[np.float32], vis
 def _blend_strip(
     images: tuple[Image, Image], skin: FloatImage, share: FloatImage, corner: tuple[int, int], scale: float
 ) -> None:
-    """Blend colors into a strip of images that has more pixels than these.
+    """Blend colors into a strip of images of another resolution.
 
     Args:
         images: (S, S, 3) RGB uint8 each.
@@ -128,7 +126,8 @@ def _blend_strip(
         corner: row and column of the strip's first pixel, in pixels of that size.
         scale: pixels of the images for each of them.
     """
-    (top, left), (bottom, right) = (np.floor(np.add(corner, end) * scale).astype(int) for end in ((0, 0), share.shape))
+    top, left = np.floor(np.array(corner) * scale).astype(int)
+    bottom, right = np.ceil(np.add(corner, share.shape) * scale).astype(int)
     shift = ((np.array([left, top]) + 0.5) / scale - 0.5 - corner[::-1])[:, None]
     matrix, size = np.hstack([np.eye(2) / scale, shift]), (int(right - left), int(bottom - top))
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP

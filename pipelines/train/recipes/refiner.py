@@ -33,7 +33,7 @@ from pipelines.train.recipes.settings import (
     require_bounds,
 )
 from toolkit.errors import ConfigError, DatasetError
-from toolkit.records.subjects import view_parts_of
+from toolkit.records.subjects import missing_view_part
 
 SPOTS = 2  # on a view that gets any
 SPOT_HALF_WIDTHS, SPOT_HALF_HEIGHTS, SPOT_Y = (0.006, 0.03), (0.015, 0.1), (0.05, 0.75)  # ranges, in image sides
@@ -159,13 +159,12 @@ class RefinerRecipe(Recipe):
 
 
 def _require_view_parts(data: TrainingSet) -> None:
-    parts = ((pair.input, part) for pair in data.pairs for part in view_parts_of(pair.input))
-    missing = next(((file, part) for file, part in parts if not (data.root / part).is_file()), None)
-    if missing is not None:
-        raise DatasetError(
-            f"{data.root}: {missing[0]} has no {missing[1]} beside it; this recipe trains on sets of "
-            "`frontalize pairs synth --round-trip` or `frontalize pairs views`, version 0.2 or newer"
-        )
+    for pair in data.pairs:
+        if (missing := missing_view_part(data.root, pair.input)) is not None:
+            raise DatasetError(
+                f"{data.root}: {pair.input} has no {missing} beside it; this recipe trains on sets of "
+                "`frontalize pairs synth --round-trip` or `frontalize pairs views`, version 0.2 or newer"
+            )
 
 
 def recolor_pairs(batch: PairBatch, probability: float) -> PairBatch:

@@ -5,10 +5,10 @@ from numpy.typing import NDArray
 
 from toolkit.faces.face import Face
 from toolkit.faces.shape_model import fit_shape
-from toolkit.geometry.mesh_topology import SKIN
+from toolkit.geometry.mesh_topology import NOSE_TIP_FRONT, SKIN
 from toolkit.photos.types import Image
 from toolkit.views.frontal import frontal_view
-from toolkit.views.middle_line import NOSE_BRIDGE, NOSE_TIP, remove_backlight, remove_spots
+from toolkit.views.middle_line import NOSE_BRIDGE, remove_backlight, remove_spots
 from toolkit.views.rotate import rotate_view
 
 
@@ -63,11 +63,20 @@ def test_with_a_border_the_spot_is_found_in_the_middle() -> None:
     assert np.array_equal(images[0][64:-64, 64:-64], view)
 
 
+@pytest.mark.parametrize("size", [16, 20, 24, 50])
+def test_small_views_have_a_middle_line_too(size: int) -> None:
+    view, points = spotted_view(size)
+    view[:] = 90  # no spot
+    images = view.copy(), view.copy()
+    remove_spots(images, points, np.full(len(points), 0.5, np.float32), size)
+    assert np.array_equal(images[0], view)
+
+
 def spotted_view(size: int) -> tuple[Image, NDArray[np.float32]]:
     """Return skin with a dark spot between the eyes, and vertices of which those of the middle line are in place."""
     y, x = np.mgrid[:size, :size] / size
     view = np.full((size, size, 3), (170, 130, 110), np.uint8)
     view[((x - 0.5) / 0.02) ** 2 + ((y - 0.25) / 0.04) ** 2 < 1] = 20
     points = np.zeros((SKIN, 3), np.float32)
-    points[NOSE_TIP, 1] = 0.5 * size
+    points[NOSE_TIP_FRONT, 1] = 0.5 * size
     return view, points
