@@ -18,9 +18,14 @@ MAX_SHIFT = 0.08  # of the view's side
 # those of the training less of it keeps more of the person. What surrounds the head is not corrected at all: there it
 # would add colored specks.
 CORRECTION_SHARE = 0.95
+# Of that correction's low frequencies on a profile. They give it the light of the studio where the training photos were
+# taken; in the wild less of them keeps more of the person.
+PROFILE_LIGHT_SHARE = 0.6
+LIGHT_SIZE = 16  # px: the resolution of these low frequencies
 # Visibility of the face's less visible half, relative to the other's: from the first on a view is nearly the photo, and
 # stays as it is; up to the second all changes are made. These are yaws of about 13 and 33 degrees.
 FRONTAL_RATIO, TURNED_RATIO = 0.65, 0.4
+HALF_TURNED_RATIO, PROFILE_RATIO = 0.22, 0.12  # likewise, yaws of about 46 and 56 degrees
 ON_HEAD = 0.1  # visibility, of a pixel or its mirror image, from which it certainly lies on the head
 SHOWN = 0.3  # visibility from which the photo's own pixels may be used in full; with less they are stretched
 OWN_SHARE_START = -2.0  # logit: training starts with little of the photo's own pixels
@@ -106,7 +111,10 @@ class Refiner(nn.Module):
         changes = self._predict(*small)
         own_share, shift, correction = changes.own_share, changes.shift, changes.correction
         if not self.training:
-            turned = _turned_share(small[1])
+            ratio = _visibility_ratio(small[1])
+            turned, profile = _ramp(ratio, FRONTAL_RATIO, TURNED_RATIO), _ramp(ratio, HALF_TURNED_RATIO, PROFILE_RATIO)
+            light = _resize(_resize(correction, LIGHT_SIZE), IMAGE_SIZE)
+            correction = correction - (1 - PROFILE_LIGHT_SHARE) * profile * light
             on_head = (small[1].maximum(small[1].flip(-1)) / ON_HEAD).clamp(max=1)
             own_share, shift = turned * own_share, turned * shift
             correction = CORRECTION_SHARE * turned * on_head * correction
@@ -180,12 +188,16 @@ def _resize(images: Tensor, size: int) -> Tensor:
     return interpolate(images, (size, size), mode="bilinear", align_corners=False, antialias=True)
 
 
-def _turned_share(visibility: Tensor) -> Tensor:
-    """Return (B, 1, 1, 1): 0 where the photo showed both halves of the face alike, 1 where it was turned."""
+def _visibility_ratio(visibility: Tensor) -> Tensor:
+    """Return (B, 1, 1, 1): the mean visibility of the face's less visible half, relative to the other's."""
     half = visibility.shape[-1] // 2
     left, right = (part.mean(dim=(1, 2, 3), keepdim=True) for part in (visibility[..., :half], visibility[..., half:]))
-    ratio = torch.minimum(left, right) / torch.maximum(left, right).clamp_min(1e-3)
-    return ((FRONTAL_RATIO - ratio) / (FRONTAL_RATIO - TURNED_RATIO)).clamp(0, 1)
+    return torch.minimum(left, right) / torch.maximum(left, right).clamp_min(1e-3)
+
+
+def _ramp(values: Tensor, none: float, full: float) -> Tensor:
+    """Return 0 for values from ``none`` on, 1 up to ``full``, and linear between."""
+    return ((none - values) / (none - full)).clamp(0, 1)
 
 
 def _apply_shift(view: Tensor, shift: Tensor) -> Tensor:

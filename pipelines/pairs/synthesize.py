@@ -37,7 +37,7 @@ from toolkit.records.subjects import view_parts_of
 from toolkit.views.frontal import FrontalView
 from toolkit.views.rotate import Light, RotatableHead
 
-VIEWS_VERSION = 6  # increased when the same photo gives other views: finished photos are then processed again
+VIEWS_VERSION = 7  # increased when the same photo gives other views: finished photos are then processed again
 SUPERSAMPLING = 1.25  # resolution at which heads are rotated, relative to the crop's, which is resampled from it
 
 

@@ -15,7 +15,7 @@ from toolkit.photos.types import Image
 from toolkit.views.frontal import FrontalView, frontal_view
 from toolkit.views.paste import blend_refined
 
-VIEW_VERSION = 11  # raised when the same photo gives another frontal view: finished photos are then done again
+VIEW_VERSION = 12  # raised when the same photo gives another frontal view: finished photos are then done again
 
 
 class ViewLandmarker:

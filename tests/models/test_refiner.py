@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from models.refiner import CORRECTION_SHARE, PatchDiscriminator, Refiner
+from models.refiner import CORRECTION_SHARE, PROFILE_LIGHT_SHARE, PatchDiscriminator, Refiner
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def visibility_of(left: float, right: float) -> Tensor:
 
 @pytest.mark.parametrize(
     ("left", "right", "share"),
-    [(0.8, 0.1, CORRECTION_SHARE), (0.1, 0.8, CORRECTION_SHARE), (0.0, 0.0, 0.0), (0.7, 0.6, 0.0)],
+    [(0.8, 0.25, CORRECTION_SHARE), (0.25, 0.8, CORRECTION_SHARE), (0.0, 0.0, 0.0), (0.7, 0.6, 0.0)],
     ids=["turned", "turned the other way", "beside the head", "frontal"],
 )
 def test_outside_of_training_a_share_of_the_correction_is_applied(
@@ -71,6 +71,19 @@ def test_outside_of_training_a_share_of_the_correction_is_applied(
     assert in_training.correction.abs().mean() > 0.01
     torch.testing.assert_close(otherwise.correction, share * in_training.correction)
     torch.testing.assert_close(otherwise.confidence, in_training.confidence)
+
+
+def test_a_profile_keeps_more_of_the_photo_s_light(net: Refiner) -> None:
+    """Low frequencies of the correction are reduced there, high ones are not."""
+    view, profile = views(1, 128)[0], visibility_of(0.8, 0.05)
+    in_training, otherwise = (net.train(mode)(view, profile, view).correction for mode in (True, False))
+    steps, kept = (correction.diff(dim=3).abs().mean() for correction in (in_training, otherwise))
+    torch.testing.assert_close(kept, CORRECTION_SHARE * steps, rtol=0.01, atol=0)
+
+    nn.init.zeros_(net.paint.weight)
+    nn.init.constant_(net.paint.bias, 50.0)  # type: ignore[arg-type]
+    everywhere_the_same = 2 * CORRECTION_SHARE * PROFILE_LIGHT_SHARE
+    torch.testing.assert_close(net(view, profile, view).correction, torch.full_like(view, everywhere_the_same))
 
 
 def test_a_face_that_looks_at_the_camera_stays_as_it_is(net: Refiner) -> None:
