@@ -13,10 +13,10 @@ BLEND_HALF_WIDTH = 0.05  # difference in visibility at which a pixel comes from 
 RIM_BLUR = 1.0  # pixels: standard deviation of the blur between head and surroundings
 
 # As in toolkit.views.middle_line, where they are explained.
-FOREHEAD, NOSE_TIP_FRONT = 10, 4
+STRETCHES = [[10, 4], [2, 0], [17, 152]]
 NOSE_BRIDGE = [9, 8, 168, 6, 197]
 NO_SPOTS, ALL_SPOTS = 0.75, 0.65
-SPOT_SIDE, SPOT_REACH, SPOT_WINDOW = 128, 6, 7
+SPOT_SIDE, SPOT_REACH, SPOT_WINDOW, SPOT_MARGIN = 128, 6, 7, 3
 SPOT_CONTRAST = (40.0, 65.0)
 
 
@@ -111,8 +111,8 @@ def _find_spots(images: Tensor, view_xyz: Tensor, visibility: Tensor) -> tuple[T
     contrast = (coarse[..., first : last + 1] - skin).abs().amax(dim=1, keepdim=True)
     share = ((contrast - SPOT_CONTRAST[0]) / (SPOT_CONTRAST[1] - SPOT_CONTRAST[0])).clamp(0, 1)
     turned = (NO_SPOTS - visibility[:, NOSE_BRIDGE].mean(dim=1)) / (NO_SPOTS - ALL_SPOTS)
-    top, bottom = (view_xyz[:, [FOREHEAD, NOSE_TIP_FRONT], 1] * (SPOT_SIDE / size)).unbind(1)
-    rows = (torch.minimum(places - top[:, None], bottom[:, None] - places) / 4).clamp(0, 1)
+    top, bottom = (view_xyz[:, STRETCHES, 1] * (SPOT_SIDE / size))[..., None].unbind(2)
+    rows = (torch.minimum(places - top, bottom - places).amax(dim=1) / SPOT_MARGIN).clamp(0, 1)
     columns = ((SPOT_REACH - 0.5 - (places[first : last + 1] - middle).abs()) / 2).clamp(0, 1)
     weight = turned.clamp(0, 1)[:, None, None, None] * rows[:, None, :, None] * columns
     strip = torch.cat([skin, max_pool2d(share, 3, 1, 1) * weight], dim=1)

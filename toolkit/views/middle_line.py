@@ -3,7 +3,7 @@
 :func:`remove_backlight` removes a thin bright line along the contour from the person in the photo; it would show as a
 bright stripe on lip and chin. The nose is left as it is: a bright line there is most often the lit nose itself, and
 without it people are harder to recognize. :func:`remove_spots` removes from the view what is left of background and
-lashes between the eyes and on the ridge of the nose.
+lashes between the eyes, on the ridge of the nose, above the lips and on the chin.
 """
 
 import math
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.faces.shape_model import Fit
-from toolkit.geometry.mesh_topology import FOREHEAD, LOWER_LIP, NOSE_BASE, NOSE_TIP_FRONT, UPPER_LIP
+from toolkit.geometry.mesh_topology import CHIN, FOREHEAD, LOWER_LIP, NOSE_BASE, NOSE_TIP_FRONT, UPPER_LIP
 from toolkit.photos.types import Image
 from toolkit.views.profile_contour import profile_axes
 from toolkit.views.segmentation import CERTAIN_PERSON, Mask
@@ -28,11 +28,14 @@ MIN_GAIN = 45.0  # gray levels of 255 by which backlit skin is brighter than the
 # Between the lips nothing is removed: teeth are bright.
 
 NOSE_BRIDGE = [9, 8, 168, 6, 197]
+# From where to where spots are searched: not on the nose's base, beside which nostrils lie, nor between the lips.
+STRETCHES = np.array([(FOREHEAD, NOSE_TIP_FRONT), (NOSE_BASE, UPPER_LIP), (LOWER_LIP, CHIN)])
 # Mean visibility of the bridge at which spots are removed, not at all and in full: yaws of about 41 and 49 degrees. Of
 # faces turned less the bridge is no contour, and what looks like a spot is one.
 NO_SPOTS, ALL_SPOTS = 0.75, 0.65
-SPOT_SIDE = 128  # pixels of a view's side at which spots are found, between forehead and tip of the nose
+SPOT_SIDE = 128  # pixels of a view's side at which spots are found
 SPOT_REACH, SPOT_WINDOW = 6, 7  # of these: half the width of the strip; of the window whose median is the skin
+SPOT_MARGIN = 3  # of these: distance from the end of a stretch at which a spot is removed in full
 SPOT_CONTRAST = (40.0, 65.0)  # gray levels of 255, in any channel: from no spot to a certain one
 
 
@@ -97,8 +100,8 @@ def remove_spots(images: tuple[Image, Image], view_xyz: NDArray[np.float32], vis
     if not turned:
         return
     size, coarse_size = len(images[0]), round(len(images[0]) * SPOT_SIDE / side)
-    top, bottom = (view_xyz[[FOREHEAD, NOSE_TIP_FRONT], 1] * (coarse_size / size)).tolist()
-    rows, middle = np.arange(max(int(top), 0), min(int(bottom) + 1, coarse_size)), (coarse_size - 1) / 2
+    top, bottom = (view_xyz[STRETCHES, 1] * (coarse_size / size)).T[..., None]
+    rows, middle = np.arange(max(int(top.min()), 0), min(int(bottom.max()) + 1, coarse_size)), (coarse_size - 1) / 2
     columns = np.arange(math.ceil(middle - SPOT_REACH), math.floor(middle + SPOT_REACH) + 1)
     if not rows.size:
         return
@@ -110,7 +113,7 @@ def remove_spots(images: tuple[Image, Image], view_xyz: NDArray[np.float32], vis
     share = np.clip((contrast - SPOT_CONTRAST[0]) / (SPOT_CONTRAST[1] - SPOT_CONTRAST[0]), 0, 1)
     share = cv2.dilate(share, np.ones((3, 3), np.uint8)) * turned
     share *= np.clip((SPOT_REACH - 0.5 - np.abs(columns - middle)) / 2, 0, 1)[None]
-    share *= np.clip(np.minimum(rows - top, bottom - rows) / 4, 0, 1)[:, None]
+    share *= np.clip(np.minimum(rows - top, bottom - rows).max(axis=0) / SPOT_MARGIN, 0, 1)[:, None]
     _blend_strip(images, skin, share.astype(np.float32), (int(rows[0]), int(columns[0])), size / coarse_size)
 
 

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from toolkit.faces.face import Face
 from toolkit.faces.shape_model import fit_shape
-from toolkit.geometry.mesh_topology import NOSE_TIP_FRONT, SKIN
+from toolkit.geometry.mesh_topology import CHIN, LOWER_LIP, NOSE_BASE, NOSE_TIP_FRONT, SKIN, UPPER_LIP
 from toolkit.photos.types import Image
 from toolkit.views.frontal import frontal_view
 from toolkit.views.middle_line import NOSE_BRIDGE, remove_backlight, remove_spots
@@ -52,6 +52,17 @@ def test_a_spot_on_the_bridge_of_a_profile_gets_the_skins_color(size: int) -> No
     images = view.copy(), view.copy()
     remove_spots(images, points, visibility, size)
     assert np.array_equal(images[0], view)
+
+
+def test_a_spot_on_the_chin_is_removed_and_one_between_the_lips_is_not() -> None:
+    view, points = spotted_view(128)
+    points[[NOSE_BASE, UPPER_LIP, LOWER_LIP, CHIN], 1] = 70, 80, 92, 120
+    view[98:114, 62:66] = 235  # backlight
+    view[84:88, 62:66] = 235  # teeth
+    images = view.copy(), view.copy()
+    remove_spots(images, points, np.full(len(points), 0.5, np.float32), 128)
+    assert np.abs(images[0][98:114, 62:66].astype(int) - [170, 130, 110]).max() < 12
+    assert np.array_equal(images[0][82:90], view[82:90])
 
 
 def test_with_a_border_the_spot_is_found_in_the_middle() -> None:
