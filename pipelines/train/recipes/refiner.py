@@ -38,6 +38,9 @@ from toolkit.records.subjects import missing_view_part
 SPOTS = 2  # on a view that gets any
 SPOT_HALF_WIDTHS, SPOT_HALF_HEIGHTS, SPOT_Y = (0.006, 0.03), (0.015, 0.1), (0.05, 0.75)  # ranges, in image sides
 SPOT_TINT = 0.15  # standard deviation of each channel, levels from -1 to 1
+LASHES_SHARE = 0.35  # of the spots are lashes of the far eye: dark, wide and flat, from eye to eye
+LASHES_HALF_WIDTHS, LASHES_HALF_HEIGHTS, LASHES_Y = (0.03, 0.12), (0.008, 0.025), (0.1, 0.3)
+LASHES_LEVELS = (-1.0, -0.3)
 RESHAPE_BEND = 0.025  # standard deviation in half image sides: 1.6 pixels of 128
 
 
@@ -190,11 +193,18 @@ def add_spots(batch: PairBatch, probability: float) -> PairBatch:
         return low + (high - low) * torch.rand(SPOTS, images, 1, 1, 1, device=device)
 
     places = (torch.arange(size, device=device) + 0.5) / size
-    x = (places - 0.5) / uniform(*SPOT_HALF_WIDTHS)
-    y = (places[:, None] - uniform(*SPOT_Y)) / uniform(*SPOT_HALF_HEIGHTS)
+    lashes = torch.rand(SPOTS, images, 1, 1, 1, device=device) < LASHES_SHARE
+
+    def drawn(spot: tuple[float, float], lash: tuple[float, float]) -> Tensor:
+        return torch.where(lashes, uniform(*lash), uniform(*spot))
+
+    x = (places - 0.5) / drawn(SPOT_HALF_WIDTHS, LASHES_HALF_WIDTHS)
+    y = (places[:, None] - drawn(SPOT_Y, LASHES_Y)) / drawn(SPOT_HALF_HEIGHTS, LASHES_HALF_HEIGHTS)
     shares = uniform(0.3, 1) * (2 * (1 - x.square() - y.square())).clamp(0, 1)
     shares = shares * (torch.rand(images, 1, 1, 1, device=device) < probability)
-    colors = (uniform(-1, 1) + SPOT_TINT * torch.randn(SPOTS, images, 3, 1, 1, device=device)).clamp(-1, 1)
+    colors = (drawn((-1, 1), LASHES_LEVELS) + SPOT_TINT * torch.randn(SPOTS, images, 3, 1, 1, device=device)).clamp(
+        -1, 1
+    )
     for share, color in zip(shares, colors, strict=True):
         view, unmirrored = (image + share * (color - image) for image in (view, unmirrored))
     return replace(batch, input=view, unmirrored=unmirrored)

@@ -162,8 +162,9 @@ def test_spots_are_on_the_middle_line_of_some_views_and_not_on_portraits() -> No
     assert torch.equal(batch.input, require(batch.unmirrored))
     changed = (batch.input != before.input).any(dim=1)  # (64, 64, 64)
     assert 0.3 < changed.flatten(1).any(dim=1).float().mean() < 0.7
-    columns = changed.any(dim=0).any(dim=0).nonzero()
-    assert (columns - 31.5).abs().max() < 3  # px: .03 of the side
+    lashes, spots = (part.any(dim=0).any(dim=0).nonzero() - 31.5 for part in (changed[:, :22], changed[:, 22:]))
+    assert spots.abs().max() < 3  # px: .03 of the side
+    assert 3 < lashes.abs().max() < 8  # .12 of it, at the height of the eyes
     assert not changed[:, 57:].any()  # the chin
     assert torch.equal(add_spots(before, 0).input, before.input)
 
