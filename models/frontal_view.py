@@ -13,11 +13,12 @@ BLEND_HALF_WIDTH = 0.05  # difference in visibility at which a pixel comes from 
 RIM_BLUR = 1.0  # pixels: standard deviation of the blur between head and surroundings
 
 # As in toolkit.views.middle_line, where they are explained.
-STRETCHES = [[10, 4], [2, 0], [17, 152]]
+STRETCHES, NOSE_TIP_TO_BASE = [[10, 0], [17, 152]], [4, 2]
 NOSE_BRIDGE = [9, 8, 168, 6, 197]
 NO_SPOTS, ALL_SPOTS = 0.75, 0.65
 SPOT_SIDE, SPOT_REACH, SPOT_WINDOW, SPOT_MARGIN = 128, 6, 7, 3
 SPOT_CONTRAST = (40.0, 65.0)
+NOSE_BASE_REACH, NOSE_BASE_CONTRAST = 3, 0.6
 
 
 class FrontalViews(NamedTuple):
@@ -108,17 +109,39 @@ def _find_spots(images: Tensor, view_xyz: Tensor, visibility: Tensor) -> tuple[T
     first, last = math.ceil(middle - SPOT_REACH), math.floor(middle + SPOT_REACH)
     around = coarse[..., first - SPOT_WINDOW : last + SPOT_WINDOW + 1]
     skin = around.unfold(3, 2 * SPOT_WINDOW + 1, 1).median(dim=-1).values
+    tip, base = (view_xyz[:, NOSE_TIP_TO_BASE, 1] * (SPOT_SIDE / size)).unbind(1)
+    on_base = ((places > tip[:, None]) & (places < base[:, None]))[:, None, :, None]
+    skin = torch.where(on_base, _between_rows(skin, places, tip, base), skin)
     contrast = (coarse[..., first : last + 1] - skin).abs().amax(dim=1, keepdim=True)
+    contrast = torch.where(on_base, NOSE_BASE_CONTRAST * contrast, contrast)
     share = ((contrast - SPOT_CONTRAST[0]) / (SPOT_CONTRAST[1] - SPOT_CONTRAST[0])).clamp(0, 1)
     turned = (NO_SPOTS - visibility[:, NOSE_BRIDGE].mean(dim=1)) / (NO_SPOTS - ALL_SPOTS)
     top, bottom = (view_xyz[:, STRETCHES, 1] * (SPOT_SIDE / size))[..., None].unbind(2)
     rows = (torch.minimum(places - top, bottom - places).amax(dim=1) / SPOT_MARGIN).clamp(0, 1)
-    columns = ((SPOT_REACH - 0.5 - (places[first : last + 1] - middle).abs()) / 2).clamp(0, 1)
+    reach = torch.where(on_base, NOSE_BASE_REACH, SPOT_REACH)
+    columns = ((reach - 0.5 - (places[first : last + 1] - middle).abs()) / 2).clamp(0, 1)
     weight = turned.clamp(0, 1)[:, None, None, None] * rows[:, None, :, None] * columns
     strip = torch.cat([skin, max_pool2d(share, 3, 1, 1) * weight], dim=1)
     maps = pad(strip, (first, SPOT_SIDE - 1 - last, 0, 0), mode="replicate")
     maps = interpolate(maps, size=(size, size), mode="bilinear", align_corners=False)
     return maps[:, :3], maps[:, 3:]
+
+
+def _between_rows(skin: Tensor, rows: Tensor, upper: Tensor, lower: Tensor) -> Tensor:
+    """Interpolate the colors of rows from those just above ``upper`` and just below ``lower``, (B,) each.
+
+    Args:
+        skin: (B, 3, H, W).
+        rows: (H,) their numbers.
+        upper: (B,) pixels.
+        lower: (B,) pixels.
+    """
+    each = torch.arange(len(skin), device=skin.device)
+    above, below = (
+        skin[each, :, row.long().clamp(0, skin.shape[2] - 1)][:, :, None] for row in (upper.floor(), lower.ceil())
+    )
+    share = (rows - upper[:, None]) / (lower - upper).clamp_min(1e-6)[:, None]
+    return above + share[:, None, :, None] * (below - above)
 
 
 def _gaussian_blur(images: Tensor, sigma: float) -> Tensor:

@@ -28,13 +28,13 @@ MIN_GAIN = 45.0  # gray levels of 255 by which backlit skin is brighter than the
 # Between the lips nothing is removed: teeth are bright.
 
 NOSE_BRIDGE = [9, 8, 168, 6, 197]
-# From where to where spots are searched: not on the nose's base, beside which nostrils lie, nor between the lips.
-STRETCHES = np.array([(FOREHEAD, NOSE_TIP_FRONT), (NOSE_BASE, UPPER_LIP), (LOWER_LIP, CHIN)])
+STRETCHES = np.array([(FOREHEAD, UPPER_LIP), (LOWER_LIP, CHIN)])  # from where to where spots are searched: not on lips
 # Mean visibility of the bridge at which spots are removed, not at all and in full: yaws of about 41 and 49 degrees. Of
 # faces turned less the bridge is no contour, and what looks like a spot is one.
 NO_SPOTS, ALL_SPOTS = 0.75, 0.65
 SPOT_SIDE = 128  # pixels of a view's side at which spots are found
 SPOT_REACH, SPOT_WINDOW = 6, 7  # of these: half the width of the strip; of the window whose median is the skin
+NOSE_BASE_REACH, NOSE_BASE_CONTRAST = 3, 0.6  # from the nose's tip to its base: there are nostrils, and shadows
 SPOT_MARGIN = 3  # of these: distance from the end of a stretch at which a spot is removed in full
 SPOT_CONTRAST = (40.0, 65.0)  # gray levels of 255, in any channel: from no spot to a certain one
 
@@ -109,12 +109,32 @@ def remove_spots(images: tuple[Image, Image], view_xyz: NDArray[np.float32], vis
     around = coarse[:, columns[0] - SPOT_WINDOW : columns[-1] + SPOT_WINDOW + 1]
     windows = np.lib.stride_tricks.sliding_window_view(around, 2 * SPOT_WINDOW + 1, axis=1)
     skin = np.partition(windows, SPOT_WINDOW, axis=3)[..., SPOT_WINDOW].astype(np.float32)
+    tip, base = (view_xyz[[NOSE_TIP_FRONT, NOSE_BASE], 1] * (coarse_size / size)).tolist()
+    on_base = (rows > tip) & (rows < base)
+    skin[on_base] = _between_rows(skin, rows[on_base], rows[0], (tip, base))  # the median would be that of the nostrils
     contrast = np.abs(coarse[:, columns] - skin).max(axis=2)
+    contrast[on_base] *= NOSE_BASE_CONTRAST
     share = np.clip((contrast - SPOT_CONTRAST[0]) / (SPOT_CONTRAST[1] - SPOT_CONTRAST[0]), 0, 1)
     share = cv2.dilate(share, np.ones((3, 3), np.uint8)) * turned
-    share *= np.clip((SPOT_REACH - 0.5 - np.abs(columns - middle)) / 2, 0, 1)[None]
+    reach = np.where(on_base, NOSE_BASE_REACH, SPOT_REACH)[:, None]
+    share *= np.clip((reach - 0.5 - np.abs(columns - middle)) / 2, 0, 1)
     share *= np.clip(np.minimum(rows - top, bottom - rows).max(axis=0) / SPOT_MARGIN, 0, 1)[:, None]
     _blend_strip(images, skin, share.astype(np.float32), (int(rows[0]), int(columns[0])), size / coarse_size)
+
+
+def _between_rows(skin: FloatImage, rows: NDArray[np.intp], first: int, ends: tuple[float, float]) -> FloatImage:
+    """Interpolate the colors of rows from those just above and just below, (N, w, 3).
+
+    Args:
+        skin: (h, w, 3) colors.
+        rows: (N,) of the view.
+        first: row of the view in which ``skin`` starts.
+        ends: upper and lower end of these rows.
+    """
+    upper, lower = ends
+    above, below = (skin[np.clip(row - first, 0, len(skin) - 1)] for row in (math.floor(upper), math.ceil(lower)))
+    share = ((rows - upper) / max(lower - upper, 1e-6))[:, None, None].astype(np.float32)
+    return np.asarray(above + share * (below - above))
 
 
 def _blend_strip(

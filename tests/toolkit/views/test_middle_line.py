@@ -56,13 +56,26 @@ def test_a_spot_on_the_bridge_of_a_profile_gets_the_skins_color(size: int) -> No
 
 def test_a_spot_on_the_chin_is_removed_and_one_between_the_lips_is_not() -> None:
     view, points = spotted_view(128)
-    points[[NOSE_BASE, UPPER_LIP, LOWER_LIP, CHIN], 1] = 70, 80, 92, 120
     view[98:114, 62:66] = 235  # backlight
     view[84:88, 62:66] = 235  # teeth
     images = view.copy(), view.copy()
     remove_spots(images, points, np.full(len(points), 0.5, np.float32), 128)
     assert np.abs(images[0][98:114, 62:66].astype(int) - [170, 130, 110]).max() < 12
     assert np.array_equal(images[0][82:90], view[82:90])
+
+
+def test_a_spot_between_the_nostrils_is_removed_and_they_are_not() -> None:
+    view, points = spotted_view(128)
+    view[65:71, 57:60] = view[65:71, 68:71] = 30  # nostrils
+    view[65:71, 63:65] = 10, 20, 200  # a blue background
+    images = view.copy(), view.copy()
+    remove_spots(images, points, np.full(len(points), 0.5, np.float32), 128)
+    assert np.abs(images[0][65:71, 63:65].astype(int) - [170, 130, 110]).max() < 12
+    assert np.array_equal(images[0][65:71, :60], view[65:71, :60])
+    view[65:71, 63:65] = 120, 90, 80  # a shadow
+    images = view.copy(), view.copy()
+    remove_spots(images, points, np.full(len(points), 0.5, np.float32), 128)
+    assert np.array_equal(images[0][65:71], view[65:71])
 
 
 def test_with_a_border_the_spot_is_found_in_the_middle() -> None:
@@ -89,5 +102,6 @@ def spotted_view(size: int) -> tuple[Image, NDArray[np.float32]]:
     view = np.full((size, size, 3), (170, 130, 110), np.uint8)
     view[((x - 0.5) / 0.02) ** 2 + ((y - 0.25) / 0.04) ** 2 < 1] = 20
     points = np.zeros((SKIN, 3), np.float32)
-    points[NOSE_TIP_FRONT, 1] = 0.5 * size
+    heights = np.array([0.5, 0.5625, 0.64, 0.72, 0.94])
+    points[[NOSE_TIP_FRONT, NOSE_BASE, UPPER_LIP, LOWER_LIP, CHIN], 1] = heights * size
     return view, points
