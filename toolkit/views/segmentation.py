@@ -51,8 +51,8 @@ def person_probability(photo: Image, landmarks: NDArray[np.float64]) -> Mask:
         reduced = cv2.resize(photo, None, fx=2 * largest, fy=2 * largest, interpolation=cv2.INTER_AREA)
         source, back = np.asarray(reduced, np.uint8), 1 / (2 * largest)
         matrix = compose(to_network, np.array([[back, 0, back / 2 - 0.5], [0, back, back / 2 - 0.5]]))
-    # Beyond the edge of a tight crop a reflected photo: there the network misses a third of the heads whose edges are
-    # extended as stripes.
+    # Beyond the edge of a tight crop the photo is reflected: where its edges were extended as stripes, the network
+    # missed most heads.
     window = cv2.warpAffine(source, matrix, INPUT_SIZE_WH.tolist(), borderMode=cv2.BORDER_REFLECT_101)
     (mask,) = built_in("person_segmentation")(window[None])
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
