@@ -202,9 +202,8 @@ def add_spots(batch: PairBatch, probability: float) -> PairBatch:
     y = (places[:, None] - drawn(SPOT_Y, LASHES_Y)) / drawn(SPOT_HALF_HEIGHTS, LASHES_HALF_HEIGHTS)
     shares = uniform(0.3, 1) * (2 * (1 - x.square() - y.square())).clamp(0, 1)
     shares = shares * (torch.rand(images, 1, 1, 1, device=device) < probability)
-    colors = (drawn((-1, 1), LASHES_LEVELS) + SPOT_TINT * torch.randn(SPOTS, images, 3, 1, 1, device=device)).clamp(
-        -1, 1
-    )
+    tints = SPOT_TINT * torch.randn(SPOTS, images, 3, 1, 1, device=device)
+    colors = (drawn((-1, 1), LASHES_LEVELS) + tints).clamp(-1, 1)
     for share, color in zip(shares, colors, strict=True):
         view, unmirrored = (image + share * (color - image) for image in (view, unmirrored))
     return replace(batch, input=view, unmirrored=unmirrored)
