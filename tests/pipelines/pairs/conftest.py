@@ -26,7 +26,7 @@ def good(tmp_path_factory: pytest.TempPathFactory, portrait: NDArray[np.uint8], 
     [crop] = align_photo(portrait, landmarker, AlignConfig(size=128))
     rows = []
     for number, person in enumerate(PEOPLE):
-        for name, yaw in ((f"{person}.jpg", 0), (f"{person}/left.jpg", 35), (f"{person}/right.jpg", -35)):
+        for name, yaw in ((f"{person}.jpg", 0), (f"{person}/left.jpg", 44), (f"{person}/right.jpg", -44)):
             view = rotate_view(portrait, crop.face, yaw + 2 * number, number - 2, (60 * number - 120, 0.9))
             image = warp_crop(view.image, crop_matrix(view.landmarks, 128), 128)
             (root / name).parent.mkdir(exist_ok=True)
