@@ -109,14 +109,15 @@ def _find_spots(images: Tensor, view_xyz: Tensor, visibility: Tensor) -> tuple[T
     first, last = math.ceil(middle - SPOT_REACH), math.floor(middle + SPOT_REACH)
     around = coarse[..., first - SPOT_WINDOW : last + SPOT_WINDOW + 1]
     skin = around.unfold(3, 2 * SPOT_WINDOW + 1, 1).median(dim=-1).values
-    tip, base = (view_xyz[:, NOSE_TIP_TO_BASE, 1] * (SPOT_SIDE / size)).unbind(1)
+    heights = view_xyz[..., 1] * (SPOT_SIDE / size)
+    tip, base = heights[:, NOSE_TIP_TO_BASE].unbind(1)
     on_base = ((places > tip[:, None]) & (places < base[:, None]))[:, None, :, None]
     skin = torch.where(on_base, _between_rows(skin, places, tip, base), skin)
     contrast = (coarse[..., first : last + 1] - skin).abs().amax(dim=1, keepdim=True)
     contrast = torch.where(on_base, NOSE_BASE_CONTRAST * contrast, contrast)
     share = ((contrast - SPOT_CONTRAST[0]) / (SPOT_CONTRAST[1] - SPOT_CONTRAST[0])).clamp(0, 1)
     turned = (NO_SPOTS - visibility[:, NOSE_BRIDGE].mean(dim=1)) / (NO_SPOTS - ALL_SPOTS)
-    top, bottom = (view_xyz[:, STRETCHES, 1] * (SPOT_SIDE / size))[..., None].unbind(2)
+    top, bottom = heights[:, STRETCHES, None].unbind(2)
     rows = (torch.minimum(places - top, bottom - places).amax(dim=1) / SPOT_MARGIN).clamp(0, 1)
     reach = torch.where(on_base, NOSE_BASE_REACH, SPOT_REACH)
     columns = ((reach - 0.5 - (places[first : last + 1] - middle).abs()) / 2).clamp(0, 1)

@@ -25,7 +25,7 @@ LIGHT_SIZE = 16  # px: the resolution of these low frequencies
 # Visibility of the face's less visible half, relative to the other's: from the first on a view is nearly the photo, and
 # stays as it is; up to the second all changes are made. These are yaws of about 13 and 33 degrees.
 FRONTAL_RATIO, TURNED_RATIO = 0.65, 0.4
-HALF_TURNED_RATIO, PROFILE_RATIO = 0.22, 0.12  # likewise, yaws of about 46 and 56 degrees
+HALF_TURNED_RATIO, PROFILE_RATIO = 0.22, 0.12  # likewise: between them the light is reduced; about 46 and 56 degrees
 ON_HEAD = 0.1  # visibility, of a pixel or its mirror image, from which it certainly lies on the head
 SHOWN = 0.3  # visibility from which the photo's own pixels may be used in full; with less they are stretched
 OWN_SHARE_START = -2.0  # logit: training starts with little of the photo's own pixels

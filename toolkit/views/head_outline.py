@@ -27,7 +27,7 @@ HAIR_MAX_AHEAD = -0.35  # head coordinates, relative to the profile: only farthe
 MAX_NOTCH = 0.05  # head coordinates: narrower gaps in the outline are shadows between the lips, not background
 MIN_RELATIVE_PROBABILITY = 0.6  # of the person network, relative to its median on the cheek: above is a person
 BACKGROUND_PROBABILITY = 0.05  # of the person network: below is never a person
-RELIABLE_PROBABILITY = 0.8  # of the person network on the cheek: above, its background is reliable too
+RELIABLE_PROBABILITY = 0.8  # of the person network, its median on the cheek: above, its background is reliable too
 MIN_PROFILE_IN_PHOTO = 0.5  # share of the profile with background ahead of it inside the photo; below, the edge cuts it
 MAX_OVERRUN = 0.2  # head coordinates: if the mesh overruns the outline by more, the outline is wrong
 
@@ -90,7 +90,7 @@ def is_profile(mesh: Points, fit: Fit, probability: Mask) -> bool:
     cheek = _cheek_region(mesh, fit, probability.shape)
     if abs(fit.rotation[2, 0]) < MIN_TURNED_SINE or not cheek.any():
         return False
-    if np.median(probability[cheek]) < RELIABLE_PROBABILITY:
+    if not _is_reliable(probability, cheek):
         return False
     height, width = probability.shape
     far_eye = MIRROR[RIGHT_EYE_AND_BROW] if fit.near_side < 0 else RIGHT_EYE_AND_BROW
@@ -109,6 +109,11 @@ def _is_person(person: Mask, cheek: Region) -> Region:
     return np.asarray(person > max(MIN_RELATIVE_PROBABILITY * on_cheek, BACKGROUND_PROBABILITY))
 
 
+def _is_reliable(person: Mask, cheek: Region) -> bool:
+    """Return whether the network is sure of the cheek: then what it takes for background is background."""
+    return float(np.median(person[cheek])) > RELIABLE_PROBABILITY
+
+
 def _initial_labels(
     points: Points, fit: Fit, person: Mask, cheek: Region, ahead: NDArray[np.float64], unit: float
 ) -> Labels:
@@ -124,8 +129,10 @@ def _initial_labels(
     """
     labels = np.where(_is_person(person, cheek), cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
     labels[ahead > CLEARANCE] = cv2.GC_BGD
-    reliable = float(np.median(person[cheek])) > RELIABLE_PROBABILITY
-    if reliable and _share_in_photo(points, fit, person.shape, CLEARANCE * unit) < MIN_PROFILE_IN_PHOTO:
+    if (
+        _is_reliable(person, cheek)
+        and _share_in_photo(points, fit, person.shape, CLEARANCE * unit) < MIN_PROFILE_IN_PHOTO
+    ):
         labels[person < BACKGROUND_PROBABILITY] = cv2.GC_BGD
     labels[cheek] = cv2.GC_FGD
     return labels

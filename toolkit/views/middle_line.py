@@ -100,7 +100,8 @@ def remove_spots(images: tuple[Image, Image], view_xyz: NDArray[np.float32], vis
     if not turned:
         return
     size, coarse_size = len(images[0]), round(len(images[0]) * SPOT_SIDE / side)
-    top, bottom = (view_xyz[STRETCHES, 1] * (coarse_size / size)).T[..., None]
+    heights = view_xyz[:, 1] * (coarse_size / size)
+    top, bottom = heights[STRETCHES].T[..., None]
     rows, middle = np.arange(max(int(top.min()), 0), min(int(bottom.max()) + 1, coarse_size)), (coarse_size - 1) / 2
     columns = np.arange(math.ceil(middle - SPOT_REACH), math.floor(middle + SPOT_REACH) + 1)
     if not rows.size:
@@ -109,7 +110,7 @@ def remove_spots(images: tuple[Image, Image], view_xyz: NDArray[np.float32], vis
     around = coarse[:, columns[0] - SPOT_WINDOW : columns[-1] + SPOT_WINDOW + 1]
     windows = np.lib.stride_tricks.sliding_window_view(around, 2 * SPOT_WINDOW + 1, axis=1)
     skin = np.partition(windows, SPOT_WINDOW, axis=3)[..., SPOT_WINDOW].astype(np.float32)
-    tip, base = (view_xyz[[NOSE_TIP_FRONT, NOSE_BASE], 1] * (coarse_size / size)).tolist()
+    tip, base = heights[[NOSE_TIP_FRONT, NOSE_BASE]].tolist()
     on_base = (rows > tip) & (rows < base)
     skin[on_base] = _between_rows(skin, rows[on_base], rows[0], (tip, base))  # the median would be that of the nostrils
     contrast = np.abs(coarse[:, columns] - skin).max(axis=2)

@@ -62,7 +62,12 @@ def person_probability(photo: Image, landmarks: NDArray[np.float64]) -> Mask:
 
 def covers_face(mask: Mask, landmarks: NDArray[np.float64]) -> bool:
     """Return whether a person mask, (H, W), covers the face of the landmarks, (N, 3) pixels."""
+    return face_share(mask, landmarks) > MIN_FACE_SHARE
+
+
+def face_share(mask: Mask, landmarks: NDArray[np.float64]) -> float:
+    """Return the share of the nearer landmarks, (N, 3) pixels, that a person mask, (H, W), covers: 0 to 1."""
     height, width = mask.shape
     nearer = landmarks[landmarks[:, 2] <= np.median(landmarks[:, 2])]  # in profile, many of the others lie off the face
     x, y = np.clip(nearer[:, :2].round().astype(int).T, 0, [[width - 1], [height - 1]])
-    return bool((mask[y, x] > PROBABLE_PERSON).mean() > MIN_FACE_SHARE)
+    return float((mask[y, x] > PROBABLE_PERSON).mean())
